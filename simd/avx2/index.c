@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * index.c: scan of index keys and filter of candidates with AVX2.
+ *
+ * A scan takes eight keys at a time, one vector of partial sums each, and adds
+ * across the lanes of all eight at once. A last group of fewer keys reads its
+ * last key again instead of memory behind it, and drops the surplus scores.
+ */
+#include "simd/avx2/avx2.h"
+
+enum { KEYS = 8 };
+
+/* Where the keys of a group of `left` lie. */
+INLINE void point(const char *key[KEYS], const void *first, size_t bytes,
+                  size_t left)
+{
+    UNROLL
+    for (size_t k = 0; k < KEYS; k++)
+        key[k] = (const char *)first + bytes * (k < left ? k : left - 1);
+}
+
+INLINE void store_scores(float *score, __m256 v, size_t left)
+{
+    if (left >= KEYS)
+        _mm256_storeu_ps(score, v);
+    else
+        _mm256_maskstore_ps(score, clsa_tail_mask(left), v);
+}
+
+/* -------------------------------------------------------------- float keys */
+
+/*
+ * bf16 keys: a shift and a mask make the even and the odd values of 16, at
+ * half the cost of widening in order. The query is rearranged to match, once
+ * for eight keys.
+ */
+INLINE void dot16_bf16(__m256 sum[KEYS], const char *const key[KEYS],
+                       const float *x, size_t j)
+{
+    const __m256 lo = _mm256_loadu_ps(x + j), hi = _mm256_loadu_ps(x + j + 8);
+    const __m256 a = _mm256_permute2f128_ps(lo, hi, 0x20);
+    const __m256 b = _mm256_permute2f128_ps(lo, hi, 0x31);
+    const __m256i high = _mm256_set1_epi32((int)0xffff0000u);
+    const __m256 even = _mm256_shuffle_ps(a, b, 0x88);
+    const __m256 odd = _mm256_shuffle_ps(a, b, 0xdd);
+    UNROLL
+    for (int k = 0; k < KEYS; k++) {
+        const __m256i v = _mm256_loadu_si256((const __m256i *)(key[k] + 2 * j));
+        const __m256i e = _mm256_slli_epi32(v, 16);
+        const __m256i o = _mm256_and_si256(v, high);
+        sum[k] = _mm256_fmadd_ps(_mm256_castsi256_ps(e), even, sum[k]);
+        sum[k] = _mm256_fmadd_ps(_mm256_castsi256_ps(o), odd, sum[k]);
+    }
+}
+
+INLINE __m256 score_float(const char *const key[KEYS], size_t len,
+                          const float *x, enum clsa_format format)
+{
+    __m256 sum[KEYS];
+    size_t j = 0;
+    UNROLL
+    for (int k = 0; k < KEYS; k++)
+        sum[k] = _mm256_setzero_ps();
+    if (format == CLSA_BF16)
+        for (; j + 16 <= len; j += 16)
+            dot16_bf16(sum, key, x, j);
+    for (; j + 8 <= len; j += 8) {
+        const __m256 q = _mm256_loadu_ps(x + j);
+        UNROLL
+        for (int k = 0; k < KEYS; k++)
+            sum[k] = _mm256_fmadd_ps(clsa_load8(key[k], j, format), q, sum[k]);
+    }
+    if (j < len) {
+        const __m256 q = clsa_load_tail(x, j, len - j, CLSA_F32);
+        UNROLL
+        for (int k = 0; k < KEYS; k++)
+            sum[k] = _mm256_fmadd_ps(clsa_load_tail(key[k], j, len - j, format),
+                                     q, sum[k]);
+    }
+    return clsa_sum8(sum);
+}
+
+static void scan_f32_avx2(float *score, const float *key, size_t n, size_t len,
+                          const struct clsa_index_query *query)
+{
+    for (size_t s = 0; s < n; s += KEYS) {
+        const char *group[KEYS];
+        point(group, key + s * len, len * sizeof *key, n - s);
+        store_scores(score + s, score_float(group, len, query->x, CLSA_F32),
+                     n - s);
+    }
+}
+
+static void scan_bf16_avx2(float *score, const uint16_t *key, size_t n,
+                           size_t len, const struct clsa_index_query *query)
+{
+    for (size_t s = 0; s < n; s += KEYS) {
+        const char *group[KEYS];
+        point(group, key + s * len, len * sizeof *key, n - s);
+        store_scores(score + s, score_float(group, len, query->x, CLSA_BF16),
+                     n - s);
+    }
+}
+
+/* --------------------------------------------------------------- int8 keys */
+
+INLINE __m256i madd_key(__m128i key, __m256i q)
+{
+    return _mm256_madd_epi16(_mm256_cvtepi8_epi16(key), q);
+}
+
+static __m256i tail_i8(const char *key, const int16_t *q, size_t n)
+{
+    int8_t k[16] = {0};
+    int16_t x[16] = {0};
+    memcpy(k, key, n);
+    memcpy(x, q, n * sizeof *x);
+    return madd_key(_mm_loadu_si128((const __m128i *)k),
+                    _mm256_loadu_si256((const __m256i *)x));
+}
+
+INLINE __m256i score_i8(const char *const key[KEYS], size_t len,
+                        const int16_t *q)
+{
+    __m256i sum[KEYS];
+    size_t j = 0;
+    UNROLL
+    for (int k = 0; k < KEYS; k++)
+        sum[k] = _mm256_setzero_si256();
+    for (; j + 16 <= len; j += 16) {
+        const __m256i x = _mm256_loadu_si256((const __m256i *)(q + j));
+        UNROLL
+        for (int k = 0; k < KEYS; k++) {
+            const __m128i v = _mm_loadu_si128((const __m128i *)(key[k] + j));
+            sum[k] = _mm256_add_epi32(sum[k], madd_key(v, x));
+        }
+    }
+    if (j < len)
+        for (int k = 0; k < KEYS; k++)
+            sum[k] =
+                _mm256_add_epi32(sum[k], tail_i8(key[k] + j, q + j, len - j));
+    return clsa_isum8(sum, false);
+}
+
+static void scan_i8_avx2(float *score, const int8_t *key, const float *scales,
+                         size_t n, size_t len,
+                         const struct clsa_index_query *query)
+{
+    const __m256 scale = _mm256_set1_ps(query->scale);
+    for (size_t s = 0; s < n; s += KEYS) {
+        const char *group[KEYS];
+        const size_t left = n - s;
+        point(group, key + s * len, len, left);
+        const __m256 d = left >= KEYS
+                             ? _mm256_loadu_ps(scales + s)
+                             : clsa_load_tail(scales, s, left, CLSA_F32);
+        const __m256 sum = _mm256_cvtepi32_ps(score_i8(group, len, query->q));
+        store_scores(score + s, _mm256_mul_ps(_mm256_mul_ps(scale, d), sum),
+                     left);
+    }
+}
+
+/* ------------------------------------------------------------------ filter */
+
+/* One bit for each of 8 scores that passes. */
+INLINE unsigned passing(const float *score, __m256 threshold)
+{
+    return (unsigned)_mm256_movemask_ps(
+        _mm256_cmp_ps(_mm256_loadu_ps(score), threshold, _CMP_GE_OQ));
+}
+
+/* Few scores pass, so that the common case is four comparisons and a jump. */
+static size_t filter_avx2(uint64_t *out, const float *score, size_t n,
+                          uint32_t first, float threshold)
+{
+    const __m256 t = _mm256_set1_ps(threshold);
+    size_t m = 0, s = 0;
+    for (; s + 32 <= n; s += 32) {
+        uint32_t bits = passing(score + s, t) | passing(score + s + 8, t) << 8 |
+                        passing(score + s + 16, t) << 16 |
+                        passing(score + s + 24, t) << 24;
+        for (; bits; bits &= bits - 1) {
+            const size_t i = s + (unsigned)__builtin_ctz(bits);
+            out[m++] = clsa_rank(score[i], first + (uint32_t)i);
+        }
+    }
+    for (; s < n; s++)
+        if (score[s] >= threshold)
+            out[m++] = clsa_rank(score[s], first + (uint32_t)s);
+    return m;
+}
+
+void clsa_avx2_index(struct clsa_simd *table)
+{
+    table->scan_f32 = scan_f32_avx2;
+    table->scan_bf16 = scan_bf16_avx2;
+    table->scan_i8 = scan_i8_avx2;
+    table->filter = filter_avx2;
+}

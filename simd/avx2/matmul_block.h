@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * matmul_block.h: the frame of the Q8_0 and Q4_0 products, included by
+ * matmul_q8_0.c and matmul_q4_0.c, which say how a block is multiplied.
+ *
+ * One order for every n: each (row, column) has one float sum, to which the
+ * blocks are added in ascending order as fma(d_w * d_a, (float)isum, sum) with
+ * the exact integer sum of the block. Two ways compute these same bits:
+ *
+ * - few columns, bound by memory: the lanes are 8 rows. Each row's product of
+ *   a block is one vector, and eight of them are added across at once, which
+ *   costs no more than scaling each apart and needs no sum at the end.
+ * - more columns, bound by arithmetic: the lanes are 8 columns. A panel of the
+ *   activations is packed so that a vector holds 4 values of each of 8 columns,
+ *   and 4 bytes of a weight row are broadcast against it. A block of 8 columns
+ *   takes one conversion, one scale and one FMA instead of eight of each.
+ *
+ * Packed panel, for block b and group g of 8 columns (G groups):
+ *     x[(b * G + g) * 256 + step * 32 + column * 4 + i] = value 4 * step + i
+ *     d[(b * G + g) * 8 + column], minus[...] = -8 * sum of the block
+ */
+#ifndef CLSA_AVX2_MATMUL_BLOCK_H
+#define CLSA_AVX2_MATMUL_BLOCK_H
+
+#include "simd/avx2/avx2.h"
+
+#define LANES  8
+#define STEPS  8 /* of 4 values in a block */
+#define GROUPS 2 /* most groups of columns of a panel */
+#define ROWS   4 /* most rows of a tile */
+
+struct panel {
+    _Alignas(32) int8_t x[CLSA_AVX2_PANEL * GROUPS * 256];
+    float d[CLSA_AVX2_PANEL * GROUPS * LANES];
+    int32_t minus[CLSA_AVX2_PANEL * GROUPS * LANES];
+};
+
+/* ---------------------------------------------- said by the including file */
+
+#ifndef BLOCK_BYTES
+#error "BLOCK_BYTES: bytes of a block"
+#endif
+
+/* Product of a block and 32 values: 32-bit partial sums, or 16-bit ones if
+   WORDS. */
+INLINE __m256i dot_block(const uint8_t *block, __m256i x);
+
+/* Integer sums of one block of `rows` rows and `groups` groups of columns. */
+INLINE void multiply(__m256i sum[ROWS][GROUPS], const uint8_t *const w[ROWS],
+                     const int8_t *x, const int32_t *minus, int rows,
+                     int groups);
+
+/* ------------------------------------------------------------- few columns */
+
+/* The scales of a block of 8 rows. */
+INLINE __m256 scales8(const uint8_t *const w[LANES])
+{
+    const __m128i d =
+        _mm_setr_epi16((short)clsa_read_u16(w[0]), (short)clsa_read_u16(w[1]),
+                       (short)clsa_read_u16(w[2]), (short)clsa_read_u16(w[3]),
+                       (short)clsa_read_u16(w[4]), (short)clsa_read_u16(w[5]),
+                       (short)clsa_read_u16(w[6]), (short)clsa_read_u16(w[7]));
+    return _mm256_cvtph_ps(d);
+}
+
+/* Eight rows and one column. */
+INLINE __m256 dot8(const uint8_t *const row[LANES], const struct clsa_act *a,
+                   size_t c)
+{
+    const int8_t *q = a->q + c * a->ldq;
+    const float *d = a->d + c;
+    const int32_t *sum = a->sum + c;
+    const size_t bytes = a->len / CLSA_BLOCK * BLOCK_BYTES;
+    __m256 y = _mm256_setzero_ps();
+    for (size_t at = 0; at < bytes; at += BLOCK_BYTES) {
+        const __m256i x = _mm256_loadu_si256((const __m256i *)q);
+        const uint8_t *w[LANES];
+        __m256i v[LANES], isum;
+        if (clsa_enters_line(at, BLOCK_BYTES)) {
+            const size_t p = clsa_ahead(at, bytes, LANES);
+            UNROLL
+            for (int r = 0; r < LANES; r++)
+                clsa_prefetch((const char *)row[r] + p);
+        }
+        UNROLL
+        for (int r = 0; r < LANES; r++) {
+            w[r] = row[r] + at;
+            v[r] = dot_block(w[r], x);
+        }
+        isum = clsa_isum8(v, WORDS);
+        if (WORDS)
+            isum =
+                _mm256_sub_epi32(_mm256_madd_epi16(isum, _mm256_set1_epi16(1)),
+                                 _mm256_set1_epi32(8 * *sum));
+        y = _mm256_fmadd_ps(_mm256_mul_ps(scales8(w), _mm256_set1_ps(*d)),
+                            _mm256_cvtepi32_ps(isum), y);
+        q += CLSA_BLOCK;
+        d += a->ldd;
+        sum += a->ldd;
+    }
+    return y;
+}
+
+/* Columns from..to of all rows; a last group of fewer than 8 rows computes its
+   last row again in the other lanes and drops them. */
+static void few_columns(float *y, size_t ldy, const uint8_t *w, size_t rows,
+                        const struct clsa_act *a, size_t from, size_t to)
+{
+    const size_t bytes = a->len / CLSA_BLOCK * BLOCK_BYTES;
+    for (size_t i = 0; i < rows; i += LANES) {
+        const size_t left = rows - i;
+        const uint8_t *row[LANES];
+        for (size_t r = 0; r < LANES; r++)
+            row[r] = w + (i + (r < left ? r : left - 1)) * bytes;
+        for (size_t c = from; c < to; c++) {
+            const __m256 v = dot8(row, a, c);
+            float *out = y + c * ldy + i;
+            if (left >= LANES)
+                _mm256_storeu_ps(out, v);
+            else
+                _mm256_maskstore_ps(out, clsa_tail_mask(left), v);
+        }
+    }
+}
+
+/* ------------------------------------------------------------ more columns */
+
+/* Part of a product: blocks first..first+blocks, columns from..from+cols. */
+struct part {
+    const struct clsa_act *a;
+    size_t first, blocks, from, cols;
+};
+
+/* Columns that are not there get zeros. */
+static void pack(struct panel *p, const struct part *t, size_t groups)
+{
+    const struct clsa_act *a = t->a;
+    for (size_t b = 0; b < t->blocks; b++)
+        for (size_t c = 0; c < groups * LANES; c++) {
+            const size_t at = b * groups + c / LANES, lane = c % LANES;
+            const size_t from = (t->first + b) * a->ldd + t->from + c;
+            const int8_t *q =
+                a->q + (t->from + c) * a->ldq + (t->first + b) * CLSA_BLOCK;
+            int8_t *x = p->x + at * 256 + lane * 4;
+            const bool there = c < t->cols;
+            p->d[at * LANES + lane] = there ? a->d[from] : 0;
+            p->minus[at * LANES + lane] = there ? -8 * a->sum[from] : 0;
+            for (size_t s = 0; s < STEPS; s++)
+                if (there)
+                    memcpy(x + s * 32, q + s * 4, 4);
+                else
+                    memset(x + s * 32, 0, 4);
+        }
+}
+
+/* The tile's sums so far live in y between the panels. */
+static void transfer(float *y, size_t ldy, float *sum, size_t groups,
+                     size_t rows, size_t cols, bool store)
+{
+    for (size_t c = 0; c < cols; c++)
+        for (size_t r = 0; r < rows; r++) {
+            float *s = sum + (r * groups + c / LANES) * LANES + c % LANES;
+            if (store)
+                y[c * ldy + r] = *s;
+            else
+                *s = y[c * ldy + r];
+        }
+}
+
+/* Adds the blocks of a panel to a tile's sums. */
+INLINE void tile(float *sums, const uint8_t *w, size_t bytes, size_t left,
+                 const struct panel *p, size_t blocks, int rows, int groups)
+{
+    const uint8_t *row[ROWS];
+    __m256 acc[ROWS][GROUPS];
+    UNROLL
+    for (int r = 0; r < rows; r++) {
+        row[r] = w + ((size_t)r < left ? (size_t)r : left - 1) * bytes;
+        UNROLL
+        for (int g = 0; g < groups; g++)
+            acc[r][g] = _mm256_loadu_ps(sums + (r * groups + g) * LANES);
+    }
+    for (size_t b = 0; b < blocks; b++) {
+        const size_t at = b * (size_t)groups;
+        __m256i isum[ROWS][GROUPS];
+        /* the rows of the next tile: the panel cuts every row into stretches
+           that are too short for the hardware to foresee */
+        UNROLL
+        for (int r = 0; r < rows; r++)
+            clsa_prefetch((const char *)row[r] + (size_t)rows * bytes);
+        multiply(isum, row, p->x + at * 256, p->minus + at * LANES, rows,
+                 groups);
+        UNROLL
+        for (int r = 0; r < rows; r++) {
+            const __m256 d = clsa_block_scale(row[r]);
+            UNROLL
+            for (int g = 0; g < groups; g++)
+                acc[r][g] = _mm256_fmadd_ps(
+                    _mm256_mul_ps(
+                        d, _mm256_loadu_ps(p->d + (at + (size_t)g) * LANES)),
+                    _mm256_cvtepi32_ps(isum[r][g]), acc[r][g]);
+            row[r] += BLOCK_BYTES;
+        }
+    }
+    UNROLL
+    for (int r = 0; r < rows; r++) {
+        UNROLL
+        for (int g = 0; g < groups; g++)
+            _mm256_storeu_ps(sums + (r * groups + g) * LANES, acc[r][g]);
+    }
+}
+
+INLINE void part_rows(float *y, size_t ldy, const uint8_t *w, size_t rows,
+                      const struct part *t, const struct panel *p, int height,
+                      int groups)
+{
+    const size_t bytes = t->a->len / CLSA_BLOCK * BLOCK_BYTES;
+    const size_t step = (size_t)height;
+    w += t->first * BLOCK_BYTES;
+    y += t->from * ldy;
+    for (size_t i = 0; i < rows; i += step, w += step * bytes) {
+        float sums[ROWS * GROUPS * LANES] = {0};
+        const size_t left = rows - i;
+        const size_t high = left < step ? left : step;
+        if (t->first)
+            transfer(y + i, ldy, sums, (size_t)groups, high, t->cols, false);
+        tile(sums, w, bytes, left, p, t->blocks, height, groups);
+        transfer(y + i, ldy, sums, (size_t)groups, high, t->cols, true);
+    }
+}
+
+/* Up to 16 columns from `from` on. */
+static void more_columns(float *y, size_t ldy, const uint8_t *w, size_t rows,
+                         const struct clsa_act *a, size_t from, size_t to)
+{
+    const size_t blocks = a->len / CLSA_BLOCK;
+    struct panel p;
+    struct part t = {a, 0, CLSA_AVX2_PANEL, from, to - from};
+    for (; t.first < blocks; t.first += t.blocks) {
+        if (t.blocks > blocks - t.first)
+            t.blocks = blocks - t.first;
+        pack(&p, &t, t.cols > LANES ? 2 : 1);
+        if (t.cols > LANES)
+            part_rows(y, ldy, w, rows, &t, &p, ROWS_OF_2, 2);
+        else
+            part_rows(y, ldy, w, rows, &t, &p, ROWS, 1);
+    }
+}
+
+INLINE void matmul(float *y, size_t ldy, const void *w, size_t rows,
+                   const struct clsa_act *a)
+{
+    for (size_t c = 0, to; c < a->n; c = to) {
+        const size_t left = a->n - c;
+        const size_t most = left < LANES + CLSA_AVX2_PACK ? LANES : 2 * LANES;
+        to = left < most ? a->n : c + most;
+        if (to - c >= CLSA_AVX2_PACK && a->len > 0)
+            more_columns(y, ldy, w, rows, a, c, to);
+        else
+            few_columns(y, ldy, w, rows, a, c, to);
+    }
+}
+
+#endif /* CLSA_AVX2_MATMUL_BLOCK_H */

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * avx512.h: what the AVX-512 kernels share: the tuning table, masked and
+ * converting loads, sums across lanes, exp, and the overlay functions of the
+ * families. Included by the files of simd/avx512 alone.
+ *
+ * Tails: masked loads and stores never touch memory behind the extents. Where
+ * a kernel takes a fixed group of rows or keys, the group's tail repeats the
+ * last one and stores only the valid results, so that every row goes through
+ * the same instructions whatever stands beside it.
+ */
+#ifndef CLSA_AVX512_H
+#define CLSA_AVX512_H
+
+#include <immintrin.h>
+
+#include "simd/simd.h"
+
+/*
+ * Tuning. Measured on AMD EPYC (Zen 4, family 25 model 17, 1 MiB L2), 2 cores,
+ * November 2026, gcc 12.
+ */
+enum {
+    /* blocks of a panel that are packed at once: 8 KiB, a quarter of L1 */
+    PANEL_BLOCKS = 16,
+    /* bytes of float weights kept in L2 while the columns pass by */
+    FLOAT_CHUNK_BYTES = 256 * 1024,
+    /* rows of K that attend asks for ahead of their use */
+    ATTEND_AHEAD = 16,
+    /* bytes of index keys that the scans ask for ahead of their use */
+    SCAN_AHEAD = 16384,
+};
+
+/* Loops over register arrays have to disappear; -O2 does it only if told. */
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+#define INLINE static inline __attribute__((always_inline))
+
+#define LANES 16
+
+/* Mask of the first n lanes, all of them from 16 on. */
+INLINE __mmask16 first_lanes(size_t n)
+{
+    return n < LANES ? (__mmask16)((1u << n) - 1) : (__mmask16)0xffff;
+}
+
+INLINE size_t min_size(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/*
+ * Always to L2. What is asked for early overflows L1 together with what is in
+ * use: with hint T0 the matmul of one column read cold memory at 10 GB/s and
+ * random rows came at half the speed, with T1 they reach the machine's 28.
+ */
+INLINE void prefetch(const void *p)
+{
+    _mm_prefetch((const char *)p, _MM_HINT_T1);
+}
+
+INLINE __m512 bf16_to_f32(__m256i h)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
+}
+
+/* Values j..j+15 of a row as floats; j % 16 == 0. */
+INLINE __m512 load16(const void *row, size_t j, enum clsa_format format)
+{
+    const uint16_t *half = (const uint16_t *)row + j;
+    const uint8_t *block =
+        (const uint8_t *)row + j / CLSA_BLOCK * CLSA_Q8_0_BYTES;
+    __m512i q;
+    uint16_t d;
+
+    switch (format) {
+    case CLSA_F32:
+        return _mm512_loadu_ps((const float *)row + j);
+    case CLSA_F16:
+        return _mm512_cvtph_ps(_mm256_loadu_si256((const void *)half));
+    case CLSA_BF16:
+        return bf16_to_f32(_mm256_loadu_si256((const void *)half));
+    default:
+        __builtin_memcpy(&d, block, sizeof d);
+        q = _mm512_cvtepi8_epi32(
+            _mm_loadu_si128((const void *)(block + 2 + j % CLSA_BLOCK)));
+        return _mm512_mul_ps(_mm512_cvtph_ps(_mm256_set1_epi16((short)d)),
+                             _mm512_cvtepi32_ps(q));
+    }
+}
+
+/* The same with absent lanes zero. Float formats only: blocks have no tail. */
+INLINE __m512 load_tail(const void *row, size_t j, __mmask16 m,
+                        enum clsa_format format)
+{
+    const uint16_t *half = (const uint16_t *)row + j;
+
+    switch (format) {
+    case CLSA_F32:
+        return _mm512_maskz_loadu_ps(m, (const float *)row + j);
+    case CLSA_F16:
+        return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(m, half));
+    case CLSA_BF16:
+        return bf16_to_f32(_mm256_maskz_loadu_epi16(m, half));
+    default:
+        return _mm512_setzero_ps();
+    }
+}
+
+/* Pointers to sixteen index keys; behind the end, the last one again. */
+INLINE void sixteen_keys(const uint8_t *key[LANES], const void *keys, size_t s,
+                         size_t n, size_t bytes)
+{
+    const uint8_t *first = (const uint8_t *)keys + s * bytes;
+    for (size_t i = 0; i < LANES; i++)
+        key[i] = first + min_size(i, n - s - 1) * bytes;
+    if ((n - s) * bytes < SCAN_AHEAD + LANES * bytes)
+        return;
+    for (size_t at = 0; at < LANES * bytes; at += 64)
+        prefetch(first + SCAN_AHEAD + at);
+}
+
+/* Lane i of the result is the sum of v[i]; one tree, the same for all i. */
+INLINE __m512 sum16_ps(const __m512 v[LANES])
+{
+    __m512 a[8], b[4], c[2];
+    UNROLL
+    for (int i = 0; i < 8; i++)
+        a[i] = _mm512_add_ps(_mm512_unpacklo_ps(v[2 * i], v[2 * i + 1]),
+                             _mm512_unpackhi_ps(v[2 * i], v[2 * i + 1]));
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        __m512d x = _mm512_castps_pd(a[2 * i]);
+        __m512d y = _mm512_castps_pd(a[2 * i + 1]);
+        b[i] = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(x, y)),
+                             _mm512_castpd_ps(_mm512_unpackhi_pd(x, y)));
+    }
+    UNROLL
+    for (int i = 0; i < 2; i++)
+        c[i] =
+            _mm512_add_ps(_mm512_shuffle_f32x4(b[2 * i], b[2 * i + 1], 0x88),
+                          _mm512_shuffle_f32x4(b[2 * i], b[2 * i + 1], 0xdd));
+    return _mm512_add_ps(_mm512_shuffle_f32x4(c[0], c[1], 0x88),
+                         _mm512_shuffle_f32x4(c[0], c[1], 0xdd));
+}
+
+INLINE __m512i sum16_epi32(const __m512i v[LANES])
+{
+    __m512i a[8], b[4], c[2];
+    UNROLL
+    for (int i = 0; i < 8; i++)
+        a[i] = _mm512_add_epi32(_mm512_unpacklo_epi32(v[2 * i], v[2 * i + 1]),
+                                _mm512_unpackhi_epi32(v[2 * i], v[2 * i + 1]));
+    UNROLL
+    for (int i = 0; i < 4; i++)
+        b[i] = _mm512_add_epi32(_mm512_unpacklo_epi64(a[2 * i], a[2 * i + 1]),
+                                _mm512_unpackhi_epi64(a[2 * i], a[2 * i + 1]));
+    UNROLL
+    for (int i = 0; i < 2; i++)
+        c[i] = _mm512_add_epi32(
+            _mm512_shuffle_i32x4(b[2 * i], b[2 * i + 1], 0x88),
+            _mm512_shuffle_i32x4(b[2 * i], b[2 * i + 1], 0xdd));
+    return _mm512_add_epi32(_mm512_shuffle_i32x4(c[0], c[1], 0x88),
+                            _mm512_shuffle_i32x4(c[0], c[1], 0xdd));
+}
+
+/*
+ * exp(x), rel 3e-7; 0 below about -104, infinity above 88.7. Cody-Waite
+ * reduction to |r| <= ln(2)/2, Taylor to r^6. The clamp keeps r small where
+ * the result is 0 or infinity anyway.
+ */
+INLINE __m512 exp_ps(__m512 x)
+{
+    x = _mm512_max_ps(x, _mm512_set1_ps(-110.0f));
+    x = _mm512_min_ps(x, _mm512_set1_ps(100.0f));
+    __m512 n =
+        _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(0x1.715476p+0f)),
+                             _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0x1.62e4p-1f), x);
+    r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0x1.7f7d1cp-20f), r);
+    __m512 p = _mm512_set1_ps(1.0f / 720);
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 120));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 24));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 6));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.5f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
+    return _mm512_scalef_ps(p, n);
+}
+
+/* level avx512 */
+void clsa_matmul_float_avx512(struct clsa_simd *table);
+void clsa_matmul_q8_0_avx512(struct clsa_simd *table);
+void clsa_matmul_q4_0_avx512(struct clsa_simd *table);
+void clsa_rows_avx512(struct clsa_simd *table);
+void clsa_elementwise_avx512(struct clsa_simd *table);
+void clsa_index_avx512(struct clsa_simd *table);
+void clsa_attend_avx512(struct clsa_simd *table);
+
+/* level avx512vnni */
+void clsa_matmul_q8_0_avx512vnni(struct clsa_simd *table);
+void clsa_matmul_q4_0_avx512vnni(struct clsa_simd *table);
+void clsa_index_avx512vnni(struct clsa_simd *table);
+
+#endif /* CLSA_AVX512_H */

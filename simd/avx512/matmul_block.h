@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * matmul_block.h: the loops of the Q8_0 and Q4_0 matmul, included once by
+ * each matmul_q*.c, which has defined before:
+ *
+ *   BLOCK_BYTES   bytes of a block of the weights
+ *   PACKED        vectors of a packed block
+ *   EXPANDED      vectors that dot_block takes
+ *   pack_block    one block of 16 rows -> PACKED vectors
+ *   expand_block  PACKED -> EXPANDED vectors
+ *   dot_block     EXPANDED vectors x one block of a column -> 16 exact sums
+ *
+ * Sixteen rows make a panel, one row a lane. A packed block is transposed:
+ *
+ *   vector k, lane r  =  the four bytes 4k..4k+3 of row r's block
+ *
+ * so that a dot instruction with four broadcast bytes of the column adds to
+ * the sixteen block sums, nothing is ever summed across lanes, and conversion
+ * and scales are paid once for 16 x 32 products. The float sum of a row runs
+ * over its blocks in ascending order with the roundings of simd/ref, whatever
+ * the number of columns: these kernels give the bits of the scalar ones.
+ */
+#include "simd/avx512/avx512.h"
+
+struct panel {
+    const uint8_t *row[LANES];
+    const uint8_t *next; /* the weights behind the panel, NULL at the end */
+    size_t blocks;       /* of a row */
+    __mmask16 valid;
+    /* a packed chunk, for its second tile on */
+    __m256i d[PANEL_BLOCKS];
+    __m512i w[PANEL_BLOCKS][PACKED];
+};
+
+/*
+ * The scales of block b, f16, inserted one by one: sixteen short stores and
+ * one load would wait, as they cannot be forwarded.
+ */
+INLINE __m256i load_scales(const struct panel *p, size_t b)
+{
+    uint16_t d[LANES];
+    UNROLL
+    for (int r = 0; r < LANES; r++)
+        __builtin_memcpy(&d[r], p->row[r] + b * BLOCK_BYTES, sizeof d[r]);
+    return _mm256_setr_epi16((short)d[0], (short)d[1], (short)d[2], (short)d[3],
+                             (short)d[4], (short)d[5], (short)d[6], (short)d[7],
+                             (short)d[8], (short)d[9], (short)d[10],
+                             (short)d[11], (short)d[12], (short)d[13],
+                             (short)d[14], (short)d[15]);
+}
+
+/*
+ * The next panel lies behind this one as a whole, so it is asked for in
+ * address order, at the speed at which this one is used.
+ */
+INLINE void prefetch_next(const struct panel *p, size_t b)
+{
+    const size_t bytes = (size_t)LANES * BLOCK_BYTES;
+    if (!p->next)
+        return;
+    for (size_t at = 0; at < bytes; at += 64)
+        prefetch(p->next + b * bytes + at);
+}
+
+/* sum + d_w * d_a * dot, rounded as the scalar kernel rounds. */
+INLINE __m512 add_block(__m512 sum, const __m512i w[EXPANDED], __m512 dw,
+                        const struct clsa_act *a, size_t b, size_t c)
+{
+    __m512i dot = dot_block(w, a->q + c * a->ldq + b * CLSA_BLOCK,
+                            &a->sum[b * a->ldd + c]);
+    __m512 d = _mm512_mul_ps(dw, _mm512_set1_ps(a->d[b * a->ldd + c]));
+    return _mm512_add_ps(sum, _mm512_mul_ps(d, _mm512_cvtepi32_ps(dot)));
+}
+
+INLINE void keep_block(struct panel *p, size_t i, __m256i d,
+                       const __m512i packed[PACKED])
+{
+    p->d[i] = d;
+    UNROLL
+    for (int k = 0; k < PACKED; k++)
+        p->w[i][k] = packed[k];
+}
+
+/*
+ * Columns c.. of the chunk that begins at block `from`. The first tile of a
+ * chunk reads the rows and packs, which overlaps with its dot instructions;
+ * `keep`: it stores what it packed for the others. The sums rest in y.
+ */
+INLINE void tile(float *y, size_t ldy, struct panel *p,
+                 const struct clsa_act *a, size_t from, size_t c,
+                 const int columns, const int first, int keep)
+{
+    const size_t to = min_size(from + PANEL_BLOCKS, p->blocks);
+    __m512 sum[8];
+    UNROLL
+    for (int j = 0; j < columns; j++)
+        sum[j] = from ? _mm512_maskz_loadu_ps(p->valid, y + (c + j) * ldy)
+                      : _mm512_setzero_ps();
+    for (size_t b = from; b < to; b++) {
+        __m512i packed[PACKED], w[EXPANDED];
+        __m256i d;
+        if (first) {
+            prefetch_next(p, b);
+            d = load_scales(p, b);
+            pack_block(packed, p->row, b * BLOCK_BYTES);
+            if (keep)
+                keep_block(p, b - from, d, packed);
+        } else {
+            d = p->d[b - from];
+            UNROLL
+            for (int k = 0; k < PACKED; k++)
+                packed[k] = p->w[b - from][k];
+        }
+        expand_block(w, packed);
+        __m512 dw = _mm512_cvtph_ps(d);
+        UNROLL
+        for (int j = 0; j < columns; j++)
+            sum[j] = add_block(sum[j], w, dw, a, b, c + j);
+    }
+    UNROLL
+    for (int j = 0; j < columns; j++)
+        _mm512_mask_storeu_ps(y + (c + j) * ldy, p->valid, sum[j]);
+}
+
+/* The widest first tile that the columns fill; returns its width. */
+static size_t first_tile(float *y, size_t ldy, struct panel *p,
+                         const struct clsa_act *a, size_t from)
+{
+    if (a->n >= 8) {
+        tile(y, ldy, p, a, from, 0, 8, 1, a->n > 8);
+        return 8;
+    }
+    if (a->n >= 4) {
+        tile(y, ldy, p, a, from, 0, 4, 1, a->n > 4);
+        return 4;
+    }
+    if (a->n >= 2) {
+        tile(y, ldy, p, a, from, 0, 2, 1, a->n > 2);
+        return 2;
+    }
+    tile(y, ldy, p, a, from, 0, 1, 1, 0);
+    return 1;
+}
+
+static void panel_columns(float *y, size_t ldy, struct panel *p,
+                          const struct clsa_act *a)
+{
+    size_t from = 0;
+    do { /* once even for no blocks, to clear y */
+        size_t c = first_tile(y, ldy, p, a, from);
+        for (; c + 8 <= a->n; c += 8)
+            tile(y, ldy, p, a, from, c, 8, 0, 0);
+        for (; c + 4 <= a->n; c += 4)
+            tile(y, ldy, p, a, from, c, 4, 0, 0);
+        for (; c + 2 <= a->n; c += 2)
+            tile(y, ldy, p, a, from, c, 2, 0, 0);
+        for (; c < a->n; c++)
+            tile(y, ldy, p, a, from, c, 1, 0, 0);
+        from += PANEL_BLOCKS;
+    } while (from < p->blocks);
+}
+
+static void matmul_block(float *y, size_t ldy, const void *w, size_t rows,
+                         const struct clsa_act *a)
+{
+    struct panel p;
+    p.blocks = a->len / CLSA_BLOCK;
+    const size_t stride = p.blocks * BLOCK_BYTES;
+
+    for (size_t i = 0; a->n && i < rows; i += LANES) {
+        const uint8_t *first = (const uint8_t *)w + i * stride;
+        for (size_t r = 0; r < LANES; r++)
+            p.row[r] = first + min_size(r, rows - i - 1) * stride;
+        p.valid = first_lanes(rows - i);
+        p.next = rows - i >= 2 * LANES ? first + LANES * stride : NULL;
+        panel_columns(y + i, ldy, &p, a);
+    }
+}

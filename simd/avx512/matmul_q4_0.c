@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Q4_0 matmul without VNNI: vpmaddubsw of the nibbles. A pair sum is at most
+ * 2 * 15 * 127 = 3810, so that all eight of a block fit into 16 bits, and one
+ * vpmaddwd ends the block.
+ */
+#include "simd/avx512/transpose.h"
+
+#define BLOCK_BYTES CLSA_Q4_0_BYTES
+#define PACKED      4
+#define EXPANDED    8
+
+INLINE void pack_block(__m512i t[PACKED], const uint8_t *const row[LANES],
+                       size_t at)
+{
+    transpose_16x16(t, row, at + 2);
+}
+
+INLINE void expand_block(__m512i w[EXPANDED], const __m512i t[PACKED])
+{
+    const __m512i low = _mm512_set1_epi8(15);
+    UNROLL
+    for (int k = 0; k < PACKED; k++) {
+        w[k] = _mm512_and_si512(t[k], low);
+        w[k + 4] = _mm512_and_si512(_mm512_srli_epi16(t[k], 4), low);
+    }
+}
+
+INLINE __m512i dot_block(const __m512i w[EXPANDED], const int8_t *q,
+                         const int32_t *sum)
+{
+    __m512i dot = _mm512_setzero_si512();
+    UNROLL
+    for (int k = 0; k < EXPANDED; k++) {
+        int32_t four;
+        __builtin_memcpy(&four, q + 4 * k, sizeof four);
+        dot = _mm512_add_epi16(
+            dot, _mm512_maddubs_epi16(w[k], _mm512_set1_epi32(four)));
+    }
+    dot = _mm512_madd_epi16(dot, _mm512_set1_epi16(1));
+    return _mm512_sub_epi32(dot, _mm512_slli_epi32(_mm512_set1_epi32(*sum), 3));
+}
+
+#include "simd/avx512/matmul_block.h"
+
+void clsa_matmul_q4_0_avx512(struct clsa_simd *table)
+{
+    table->matmul[CLSA_Q4_0] = matmul_block;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * transpose.h: the bytes of 16 rows as vectors of one dword a row, for the
+ * pack_block of the Q8_0 and Q4_0 matmul (matmul_block.h).
+ */
+#ifndef CLSA_AVX512_TRANSPOSE_H
+#define CLSA_AVX512_TRANSPOSE_H
+
+#include "simd/avx512/avx512.h"
+
+/* Rows r, r+4, r+8, r+12, one in each quarter of a vector. */
+INLINE __m512i load_quarters(const uint8_t *const row[LANES], int r, size_t at)
+{
+    __m512i v =
+        _mm512_castsi128_si512(_mm_loadu_si128((const void *)(row[r] + at)));
+    v = _mm512_inserti32x4(v, _mm_loadu_si128((const void *)(row[r + 4] + at)),
+                           1);
+    v = _mm512_inserti32x4(v, _mm_loadu_si128((const void *)(row[r + 8] + at)),
+                           2);
+    return _mm512_inserti32x4(
+        v, _mm_loadu_si128((const void *)(row[r + 12] + at)), 3);
+}
+
+/* 4 x 4 dwords in each quarter of v, turned in place. */
+INLINE void turn_quarters(__m512i v[4])
+{
+    __m512i ab = _mm512_unpacklo_epi32(v[0], v[1]);
+    __m512i cd = _mm512_unpacklo_epi32(v[2], v[3]);
+    __m512i ef = _mm512_unpackhi_epi32(v[0], v[1]);
+    __m512i gh = _mm512_unpackhi_epi32(v[2], v[3]);
+    v[0] = _mm512_unpacklo_epi64(ab, cd);
+    v[1] = _mm512_unpackhi_epi64(ab, cd);
+    v[2] = _mm512_unpacklo_epi64(ef, gh);
+    v[3] = _mm512_unpackhi_epi64(ef, gh);
+}
+
+/* t[k], lane r = bytes 4k..4k+3 of row[r] + at. */
+INLINE void transpose_16x16(__m512i t[4], const uint8_t *const row[LANES],
+                            size_t at)
+{
+    UNROLL
+    for (int r = 0; r < 4; r++)
+        t[r] = load_quarters(row, r, at);
+    turn_quarters(t);
+}
+
+/* Rows r and r+4, a half each. */
+INLINE __m512i load_halves(const uint8_t *const row[LANES], int r, size_t at)
+{
+    return _mm512_inserti64x4(
+        _mm512_castsi256_si512(_mm256_loadu_si256((const void *)(row[r] + at))),
+        _mm256_loadu_si256((const void *)(row[r + 4] + at)), 1);
+}
+
+/*
+ * The same for 32 bytes of a row, t[0..7]: 8 inserts and 24 shuffles, where
+ * two of the above would take 24 inserts and 16 shuffles; inserts are dearer.
+ */
+INLINE void transpose_16x32(__m512i t[8], const uint8_t *const row[LANES],
+                            size_t at)
+{
+    __m512i low[4], high[4];
+    UNROLL
+    for (int r = 0; r < 4; r++) {
+        low[r] = load_halves(row, r, at);
+        high[r] = load_halves(row, r + 8, at);
+    }
+    turn_quarters(low);
+    turn_quarters(high);
+    UNROLL
+    for (int k = 0; k < 4; k++) {
+        t[k] = _mm512_shuffle_i32x4(low[k], high[k], 0x88);
+        t[k + 4] = _mm512_shuffle_i32x4(low[k], high[k], 0xdd);
+    }
+}
+
+#endif /* CLSA_AVX512_TRANSPOSE_H */

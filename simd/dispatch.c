@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The ladder of levels: which of them this build has (HAVE_SIMD_* of
+ * configure) and this CPU runs, and the kernel table of each. The table of a
+ * level is the scalar one, overlaid by each level up to it in the order of
+ * `ladder`. Everything is made once, at the first call, and then read only.
+ */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include <pthread.h>
+#include <string.h>
+
+#include "simd/cpu.h"
+#include "simd/simd.h"
+
+struct level {
+    const char *name;
+    unsigned needs; /* bundles of cpu.h */
+    void (*overlay)(struct clsa_simd *table);
+};
+
+static const struct level ladder[] = {
+    {"ref", 0, clsa_simd_ref},
+#ifdef HAVE_SIMD_AVX2
+    {"avx2", CLSA_CPU_AVX2, clsa_simd_avx2},
+#endif
+#ifdef HAVE_SIMD_AVX512
+    {"avx512", CLSA_CPU_AVX512, clsa_simd_avx512},
+#endif
+#ifdef HAVE_SIMD_AVX512VNNI
+    {"avx512vnni", CLSA_CPU_AVX512VNNI, clsa_simd_avx512vnni},
+#endif
+#ifdef HAVE_SIMD_NEON
+    {"neon", CLSA_CPU_NEON, clsa_simd_neon},
+#endif
+#ifdef HAVE_SIMD_NEON_DOTPROD
+    {"neon_dotprod", CLSA_CPU_NEON_DOTPROD, clsa_simd_neon_dotprod},
+#endif
+#ifdef HAVE_SIMD_NEON_I8MM
+    {"neon_i8mm", CLSA_CPU_NEON_I8MM, clsa_simd_neon_i8mm},
+#endif
+};
+
+#define LEVELS (sizeof ladder / sizeof ladder[0])
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static struct clsa_simd tables[LEVELS];
+static const char *names[LEVELS + 1];
+static size_t usable; /* levels of the ladder that this CPU runs, >= 1 */
+
+static void climb(void)
+{
+    const unsigned bundles = clsa_cpu_bundles();
+    struct clsa_simd table = {0};
+
+    for (size_t i = 0; i < LEVELS; i++) {
+        if ((ladder[i].needs & bundles) != ladder[i].needs)
+            continue;
+        ladder[i].overlay(&table);
+        table.name = ladder[i].name;
+        tables[usable] = table;
+        names[usable++] = ladder[i].name;
+    }
+}
+
+const char *const *clsa_simd_names(void)
+{
+    pthread_once(&once, climb);
+    return names;
+}
+
+const struct clsa_simd *clsa_simd_table(const char *name)
+{
+    pthread_once(&once, climb);
+    if (!name)
+        return &tables[usable - 1];
+    for (size_t i = 0; i < usable; i++)
+        if (!strcmp(names[i], name))
+            return &tables[i];
+    return NULL;
+}

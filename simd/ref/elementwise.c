@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Scalar RMSNorm, rotary embedding, gate and addition. */
+#include <math.h>
+
+#include "simd/ref/ref.h"
+
+static void rms_norm_ref(float *y, const float *x, const float *w, size_t n,
+                         float eps)
+{
+    float sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += x[i] * x[i];
+    float scale = 1.0f / sqrtf(sum / (float)n + eps);
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i] * scale * (w ? w[i] : 1.0f);
+}
+
+static void rope_ref(float *x, const float *cos, const float *sin, size_t half)
+{
+    for (size_t i = 0; i < half; i++) {
+        float a = x[i], b = x[i + half];
+        x[i] = a * cos[i] - b * sin[i];
+        x[i + half] = b * cos[i] + a * sin[i];
+    }
+}
+
+static void silu_mul_ref(float *y, const float *gate, const float *up, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = gate[i] / (1.0f + expf(-gate[i])) * up[i];
+}
+
+static void add_ref(float *y, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] += x[i];
+}
+
+void clsa_elementwise_ref(struct clsa_simd *table)
+{
+    table->rms_norm = rms_norm_ref;
+    table->rope = rope_ref;
+    table->silu_mul = silu_mul_ref;
+    table->add = add_ref;
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "simd/ref/ref.h"
+
+void clsa_simd_ref(struct clsa_simd *table)
+{
+    table->name = "ref";
+    clsa_matmul_ref(table);
+    clsa_rows_ref(table);
+    clsa_elementwise_ref(table);
+    clsa_index_ref(table);
+    clsa_attend_ref(table);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * scalar.h: conversions of single values, used by the scalar kernels, by the
+ * tails of the others and by the tests. Exact, round to nearest even.
+ */
+#ifndef CLSA_SCALAR_H
+#define CLSA_SCALAR_H
+
+#include <stdint.h>
+#include <string.h>
+
+static inline float clsa_bits_to_f32(uint32_t u)
+{
+    float f;
+    memcpy(&f, &u, sizeof f);
+    return f;
+}
+
+static inline uint32_t clsa_f32_to_bits(float f)
+{
+    uint32_t u;
+    memcpy(&u, &f, sizeof u);
+    return u;
+}
+
+static inline float clsa_bf16_to_f32(uint16_t h)
+{
+    return clsa_bits_to_f32((uint32_t)h << 16);
+}
+
+static inline uint16_t clsa_f32_to_bf16(float f)
+{
+    uint32_t u = clsa_f32_to_bits(f);
+    if ((u & 0x7fffffffu) > 0x7f800000u)
+        return (uint16_t)(u >> 16 | 0x40); /* NaN stays one */
+    return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
+}
+
+static inline float clsa_f16_to_f32(uint16_t h)
+{
+    uint32_t sign = (uint32_t)(h & 0x8000) << 16;
+    uint32_t magnitude = (uint32_t)(h & 0x7fff) << 13;
+    if (magnitude >= 0x0f800000u) /* infinity or NaN */
+        return clsa_bits_to_f32(sign | magnitude | 0x70000000u);
+    /* 2^112 moves the exponent, and makes normal numbers of subnormal ones */
+    float f = clsa_bits_to_f32(magnitude) * 0x1p112f;
+    return clsa_bits_to_f32(sign | clsa_f32_to_bits(f));
+}
+
+/* Saturates at +-65504: caches hold no infinities. NaN stays NaN. */
+static inline uint16_t clsa_f32_to_f16(float f)
+{
+    uint32_t u = clsa_f32_to_bits(f), sign = u >> 16 & 0x8000;
+    u &= 0x7fffffffu;
+    if (u > 0x7f800000u)
+        return (uint16_t)(sign | 0x7e00);
+    if (u >= 0x477ff000u) /* 65520 and more would round to infinity */
+        return (uint16_t)(sign | 0x7bff);
+    if (u < 0x38800000u) { /* subnormal: the addition does the rounding */
+        float magic = clsa_bits_to_f32(u) + 0.5f;
+        return (uint16_t)(sign | (clsa_f32_to_bits(magic) - 0x3f000000u));
+    }
+    u += 0xfff + (u >> 13 & 1);
+    return (uint16_t)(sign | (u - 0x38000000u) >> 13);
+}
+
+static inline uint16_t clsa_read_u16(const void *p)
+{
+    uint16_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+static inline void clsa_write_u16(void *p, uint16_t v)
+{
+    memcpy(p, &v, sizeof v);
+}
+
+#endif /* CLSA_SCALAR_H */

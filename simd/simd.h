@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * simd.h: the kernel table, and the contract of every kernel.
+ *
+ * One struct of function pointers, filled by a ladder of levels (ref -> avx2
+ * -> avx512 -> ..., or ref -> neon -> ...). The scalar version under simd/ref
+ * is the specification of each kernel; every other version is checked against
+ * it by tests/kernels. Nothing in simd/ includes anything of src/.
+ *
+ * For all kernels:
+ * - Buffers do not alias unless the prototype says so. Nothing is written
+ *   outside of the stated extents, and nothing is read outside of them.
+ * - Pointers are aligned to their element type only (block formats: to 2).
+ * - Kernels are pure: no state, no allocation, any thread.
+ * - Integer results are the same bits at every level. Float results differ
+ *   between levels by rounding only, within the bound beside the prototype
+ *   ("rel" is relative to the sum of the absolute values of the terms).
+ * - A result for one row, column, key or head never depends on how many
+ *   others are computed in the same call: within one level, n columns at
+ *   once give the bits of n calls with one column.
+ */
+#ifndef CLSA_SIMD_H
+#define CLSA_SIMD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Row formats. Weights, cache rows and index keys all use them. */
+enum clsa_format {
+    CLSA_F32,
+    CLSA_F16,
+    CLSA_BF16,
+    CLSA_Q8_0, /* blocks of 32 values: f16 scale d, 32 int8 q: d * q */
+    CLSA_Q4_0, /* blocks of 32: f16 d, 16 bytes; value i < 16 is the low
+                  nibble of byte i, i >= 16 the high one: d * (nibble - 8) */
+    CLSA_FORMATS
+};
+
+#define CLSA_BLOCK 32       /* values in a block of Q8_0 and Q4_0 */
+#define CLSA_Q8_0_BYTES 34  /* bytes of a block */
+#define CLSA_Q4_0_BYTES 18
+#define CLSA_QUANT_MIN 0x1p-119f /* 127 / amax is finite above it */
+#define CLSA_ATTEND_ROWS 256 /* most rows of one attend call */
+#define CLSA_ATTEND_HEADS 16 /* most query heads of one KV head */
+
+/*
+ * Activations: n columns of `len` values, in the two forms that matmul reads.
+ * Float weights read x; Q8_0 and Q4_0 weights read q, d and sum, which
+ * `quantize` makes of x (symmetric, one scale per block of 32).
+ */
+struct clsa_act {
+    size_t n;     /* columns */
+    size_t len;   /* values in a column; a multiple of 32 for block formats */
+    size_t ldx;   /* values from column to column of x, >= len */
+    size_t ldq;   /* bytes from column to column of q, >= len */
+    size_t ldd;   /* values from block to block of d and sum, >= n */
+    float *x;     /* [n][ldx] */
+    int8_t *q;    /* [n][ldq], -127..127 */
+    float *d;     /* [len/32][ldd]: scale of block b of column c: d[b*ldd+c] */
+    int32_t *sum; /* [len/32][ldd]: sum of the block's q */
+};
+
+/*
+ * K and V rows of one KV head, somewhere in memory: a window ring, a working
+ * set or a cache page. Row i of the list lies at k + order[i] * stride (order
+ * NULL: at k + i * stride), e values in the format of the kernel.
+ */
+struct clsa_rows {
+    const void *k, *v;
+    size_t stride; /* bytes from row to row, the same for k and v */
+    const uint32_t *order;
+    size_t n; /* 1..CLSA_ATTEND_ROWS */
+};
+
+/*
+ * An index query. Integer scores are exact: q holds the query as 16-bit
+ * integers, |q| <= limit with limit * 127 * len < 2^31.
+ */
+struct clsa_index_query {
+    const float *x;   /* [len] */
+    const int16_t *q; /* [len], for i8 keys */
+    float scale;      /* x is about scale * q */
+};
+
+struct clsa_simd {
+    const char *name;
+
+    /* ------------------------------------------------------ linear layers */
+
+    /*
+     * y[c * ldy + i] = sum over j of w[i][j] * a.column[c][j]
+     * w: [rows][a->len] in the format, rows contiguous. c < a->n.
+     * Float formats: rel 1e-6 * sqrt(len). Block formats: the integer sum of
+     * each block is exact; d_w * d_a * sum added in float: rel 1e-6.
+     */
+    void (*matmul[CLSA_FORMATS])(float *y, size_t ldy, const void *w,
+                                 size_t rows, const struct clsa_act *a);
+
+    /*
+     * One column x[len] -> q[len], d[b * ldd], sum[b * ldd]. Per block:
+     * amax = max |x|, d = amax / 127, q = round-to-even(x * (127 / amax)),
+     * clamped to +-127; amax not above CLSA_QUANT_MIN: d = 0, q = 0.
+     * Bit-exact. x is finite.
+     */
+    void (*quantize)(int8_t *q, float *d, int32_t *sum, size_t ldd,
+                     const float *x, size_t len);
+
+    /* --------------------------------------------------------- row formats */
+
+    /* n values of a format to float, exact. n % 32 == 0 for block formats. */
+    void (*load[CLSA_FORMATS])(float *y, const void *x, size_t n);
+
+    /*
+     * n floats to a format: round to nearest even. Q8_0: d = amax / 127
+     * rounded to f16, q = round-to-even(x * (127 / amax)). Bit-exact.
+     * x is finite; f16 saturates at +-65504. Q4_0: NULL.
+     */
+    void (*store[CLSA_FORMATS])(void *y, const float *x, size_t n);
+
+    /* -------------------------------------------------------- element-wise */
+
+    /* y = x / sqrt(mean(x^2) + eps) * w; w NULL: all 1. y may be x. rel 1e-6 */
+    void (*rms_norm)(float *y, const float *x, const float *w, size_t n,
+                     float eps);
+
+    /*
+     * Rotary embedding of one head in halves: for i < half,
+     * (x[i], x[i+half]) = (x[i] c - x[i+half] s, x[i+half] c + x[i] s).
+     * rel 1e-6
+     */
+    void (*rope)(float *x, const float *cos, const float *sin, size_t half);
+
+    /* y = gate / (1 + exp(-gate)) * up; y may be gate. rel 4e-6 */
+    void (*silu_mul)(float *y, const float *gate, const float *up, size_t n);
+
+    /* y += x */
+    void (*add)(float *y, const float *x, size_t n);
+
+    /* -------------------------------------------------------------- index */
+
+    /*
+     * One index key x[len] -> q[len], *scale: scale = max |x| / 127,
+     * q = round-to-even(x * (127 / max |x|)). Bit-exact. Zero: 0, 0.
+     */
+    void (*index_quantize)(int8_t *q, float *scale, const float *x,
+                           size_t len);
+
+    /*
+     * Scores of n keys of `len` values, contiguous.
+     * f32, bf16: sum of x * key in float; rel 1e-6 * sqrt(len).
+     * i8: scale * scales[s] * (float)(sum of q * key), in this order of
+     * multiplications; bit-exact. Scores are never NaN for finite input.
+     */
+    void (*scan_f32)(float *score, const float *key, size_t n, size_t len,
+                     const struct clsa_index_query *query);
+    void (*scan_bf16)(float *score, const uint16_t *key, size_t n, size_t len,
+                      const struct clsa_index_query *query);
+    void (*scan_i8)(float *score, const int8_t *key, const float *scales,
+                    size_t n, size_t len,
+                    const struct clsa_index_query *query);
+
+    /*
+     * Compress-store of candidates: for s < n with score[s] >= threshold, in
+     * ascending order of s, out[m++] = clsa_rank(score[s], first + s).
+     * out has room for n. Returns m. Bit-exact.
+     */
+    size_t (*filter)(uint64_t *out, const float *score, size_t n,
+                     uint32_t first, float threshold);
+
+    /* ---------------------------------------------------------- attention */
+
+    /*
+     * Attention of r query heads over the rows of their KV head, as a partial
+     * softmax: for j < r, with s_i = q[j] . k_i and m = max s_i,
+     * out[j] = { sum_i exp(s_i - m) v_i (e values), m, sum_i exp(s_i - m) }.
+     * q: [r][e], already times 1/sqrt(e). out: [r][e + 2]. r <=
+     * CLSA_ATTEND_HEADS, e % 8 == 0 (% 32 for Q8_0). The sums run over i in
+     * ascending order for each value of out, so that the result depends on
+     * the rows and their order only, not on where they lie. rel 4e-6.
+     * Formats F32, F16, BF16, Q8_0; others NULL.
+     */
+    void (*attend[CLSA_FORMATS])(float *out, const float *q, size_t r,
+                                 size_t e, const struct clsa_rows *rows);
+
+    /*
+     * Merge of `n` >= 1 partial softmaxes of one query head in ascending
+     * order: part[i] at part + i * ld, { o[e], m, l } as above, e % 8 == 0.
+     * y[e] = (sum_i exp(m_i - m) o_i) / (sum_i exp(m_i - m) l_i). rel 4e-6.
+     */
+    void (*attend_merge)(float *y, const float *part, size_t n, size_t ld,
+                         size_t e);
+};
+
+/*
+ * Order of candidates: higher score first, ties to the lower position, as one
+ * integer, all of them different. -0 counts as +0.
+ */
+static inline uint64_t clsa_rank(float score, uint32_t position)
+{
+    union {
+        float f;
+        uint32_t u;
+    } v = {score + 0.0f};
+    uint32_t key = v.u & 0x80000000u ? ~v.u : v.u | 0x80000000u;
+    return (uint64_t)key << 32 | (uint32_t)~position;
+}
+
+static inline uint32_t clsa_rank_position(uint64_t rank)
+{
+    return ~(uint32_t)rank;
+}
+
+/* The score that a rank was made of. */
+static inline float clsa_rank_score(uint64_t rank)
+{
+    uint32_t key = (uint32_t)(rank >> 32);
+    union {
+        uint32_t u;
+        float f;
+    } v = {key & 0x80000000u ? key & 0x7fffffffu : ~key};
+    return v.f;
+}
+
+/* Bytes of n values in a format. */
+static inline size_t clsa_format_bytes(enum clsa_format format, size_t n)
+{
+    switch (format) {
+    case CLSA_F32:
+        return n * 4;
+    case CLSA_Q8_0:
+        return n / CLSA_BLOCK * CLSA_Q8_0_BYTES;
+    case CLSA_Q4_0:
+        return n / CLSA_BLOCK * CLSA_Q4_0_BYTES;
+    default:
+        return n * 2;
+    }
+}
+
+/* ------------------------------------------------------------------ levels */
+
+/*
+ * Each level overlays its kernels on a table that the level below has filled.
+ * Declared only where the build has the level.
+ */
+void clsa_simd_ref(struct clsa_simd *table);
+void clsa_simd_avx2(struct clsa_simd *table);
+void clsa_simd_avx512(struct clsa_simd *table);
+void clsa_simd_avx512vnni(struct clsa_simd *table);
+void clsa_simd_neon(struct clsa_simd *table);
+void clsa_simd_neon_dotprod(struct clsa_simd *table);
+void clsa_simd_neon_i8mm(struct clsa_simd *table);
+
+/* Levels of this build that this CPU can run, "ref" first, NULL at the end. */
+const char *const *clsa_simd_names(void);
+
+/* The table of a level of clsa_simd_names; NULL for any other name. The best
+   level for name NULL. Tables are static and made once. */
+const struct clsa_simd *clsa_simd_table(const char *name);
+
+#endif /* CLSA_SIMD_H */
