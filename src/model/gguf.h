@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * gguf: a GGUF v3 file mapped read-only. The file is hostile input: every
+ * count, length and offset is bounded by the file's size and checked for
+ * overflow before it is used, and memory taken is in proportion to the file.
+ * Knows nothing of any network. Format: clsa-gguf(5).
+ *
+ *   [magic "GGUF"][u32 version 3][u64 tensors][u64 keys]
+ *   [keys: string, u32 type, value]...
+ *   [tensor infos: string, u32 dims, u64 dim[dims], u32 type, u64 offset]...
+ *   [padding to general.alignment][tensor data, each at its aligned offset]
+ */
+#ifndef CLSA_MODEL_GGUF_H
+#define CLSA_MODEL_GGUF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "simd/simd.h"
+#include "src/base/status.h"
+
+enum clsa_gguf_type {
+    CLSA_GGUF_U8,
+    CLSA_GGUF_I8,
+    CLSA_GGUF_U16,
+    CLSA_GGUF_I16,
+    CLSA_GGUF_U32,
+    CLSA_GGUF_I32,
+    CLSA_GGUF_F32,
+    CLSA_GGUF_BOOL,
+    CLSA_GGUF_STRING,
+    CLSA_GGUF_ARRAY,
+    CLSA_GGUF_U64,
+    CLSA_GGUF_I64,
+    CLSA_GGUF_F64,
+};
+
+/* A string in the file: valid UTF-8, no NUL behind it. */
+struct clsa_gguf_string {
+    const char *text;
+    size_t size;
+};
+
+/* One metadata key; its name has been copied and ends with a NUL. */
+struct clsa_gguf_key {
+    char *name;
+    enum clsa_gguf_type type;    /* of the value */
+    enum clsa_gguf_type element; /* arrays: of the elements (no arrays) */
+    uint64_t count;              /* arrays: elements; else 1 */
+    const unsigned char *data;   /* first value, in the mapping */
+};
+
+struct clsa_gguf_tensor {
+    char *name;
+    uint32_t type;     /* number of GGUF; maybe none that clsa knows */
+    uint32_t dims;     /* 1..4 */
+    uint64_t shape[4]; /* in the order of the file: fastest first; 1 behind */
+    uint64_t offset;   /* from the start of the file */
+    uint64_t size;     /* bytes; 0 for types that clsa does not know */
+    const void *data;  /* [size], NULL for unknown types */
+};
+
+/* One entry of the sorted indexes by which names are found. */
+struct clsa_gguf_name {
+    const char *name;
+    size_t at; /* in keys or tensors */
+};
+
+struct clsa_gguf {
+    char *path;                /* for messages: the end of a very long one */
+    const unsigned char *base; /* the mapping, [size] */
+    size_t size;
+    size_t key_count, tensor_count;
+    struct clsa_gguf_key *keys;          /* in the order of the file */
+    struct clsa_gguf_tensor *tensors;    /* in the order of the file */
+    struct clsa_gguf_name *key_names;    /* [key_count], sorted */
+    struct clsa_gguf_name *tensor_names; /* [tensor_count], sorted */
+};
+
+/*
+ * Maps and checks a file. Neither a FIFO nor a device is waited for. The file
+ * must not be made shorter while it is open: the system answers reads behind
+ * its new end with SIGBUS.
+ */
+clsa_status clsa_gguf_open(struct clsa_gguf **gguf, const char *path,
+                           clsa_error *error);
+void clsa_gguf_close(struct clsa_gguf *gguf);
+
+/* NULL when there is none of that name. */
+const struct clsa_gguf_key *clsa_gguf_key(const struct clsa_gguf *gguf,
+                                          const char *name);
+const struct clsa_gguf_tensor *clsa_gguf_tensor(const struct clsa_gguf *gguf,
+                                                const char *name);
+
+/* Row format of a tensor type of GGUF; false when clsa does not know it. */
+bool clsa_gguf_format(uint32_t type, enum clsa_format *format);
+
+/*
+ * Typed reads. A key that is absent leaves *value as it is and is an error
+ * only where `required`; a key of another type or out of [min, max] is always
+ * an error. Integers of any width are accepted where they fit.
+ */
+clsa_status clsa_gguf_uint(const struct clsa_gguf *gguf, const char *name,
+                           bool required, uint64_t min, uint64_t max,
+                           uint64_t *value, clsa_error *error);
+clsa_status clsa_gguf_float(const struct clsa_gguf *gguf, const char *name,
+                            bool required, double min, double max,
+                            double *value, clsa_error *error);
+clsa_status clsa_gguf_bool(const struct clsa_gguf *gguf, const char *name,
+                           bool required, bool *value, clsa_error *error);
+clsa_status clsa_gguf_text(const struct clsa_gguf *gguf, const char *name,
+                           bool required, struct clsa_gguf_string *value,
+                           clsa_error *error);
+
+/*
+ * All strings of an array key as a new array [*count] of views into the
+ * mapping, to be released by clsa_mem_free. Required.
+ */
+clsa_status clsa_gguf_strings(const struct clsa_gguf *gguf, const char *name,
+                              struct clsa_gguf_string **values, size_t *count,
+                              clsa_error *error);
+
+/* All integers of an array key, as above; required only where told so (then
+ *values is NULL and *count 0 when it is absent). */
+clsa_status clsa_gguf_ints(const struct clsa_gguf *gguf, const char *name,
+                           bool required, int32_t **values, size_t *count,
+                           clsa_error *error);
+
+#endif /* CLSA_MODEL_GGUF_H */
