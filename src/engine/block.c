@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the layers of both decoders are made of: norm, attention, FFN. */
+#include <math.h>
+#include <time.h>
+
+#include "src/engine/linear.h"
+#include "src/engine/step.h"
+
+void clsa_step_clock(struct clsa_step *step, const struct clsa_worker *w,
+                     enum clsa_phase phase)
+{
+    struct timespec t;
+    if (w->id != 0)
+        return;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    double now = (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+    step->phase_ms[phase] += now - step->clock;
+    step->clock = now;
+}
+
+/* Quantises values [begin, end) of column c, whole blocks. */
+static void quantise(const struct clsa_simd *simd, struct clsa_act *a, size_t c,
+                     size_t begin, size_t end)
+{
+    size_t at = begin / CLSA_BLOCK * a->ldd + c;
+    simd->quantize(a->q + c * a->ldq + begin, a->d + at, a->sum + at, a->ldd,
+                   a->x + c * a->ldx + begin, end - begin);
+}
+
+void clsa_norm_columns(const struct clsa_worker *w,
+                       const struct clsa_simd *simd, struct clsa_act *input,
+                       size_t n, const float *x, size_t ldx,
+                       const float *weight, float eps, bool quantised)
+{
+    size_t begin, end;
+    clsa_share(w, n, &begin, &end);
+    for (size_t c = begin; c < end; c++) {
+        simd->rms_norm(input->x + c * input->ldx, x + c * ldx, weight,
+                       input->len, eps);
+        if (quantised)
+            quantise(simd, input, c, 0, input->len);
+    }
+    clsa_barrier(w);
+}
+
+void clsa_ffn(struct clsa_step *step, const struct clsa_worker *w,
+              const struct clsa_layer *layer, float *x, size_t n)
+{
+    struct clsa_scratch *s = step->model->scratch;
+    const struct clsa_simd *simd = step->model->simd;
+    const struct clsa_hparams *hp = &step->model->hp;
+    struct clsa_act input = s->norm, inner = s->ffn;
+    size_t begin, end;
+
+    input.n = inner.n = n;
+    clsa_norm_columns(w, simd, &input, n, x, hp->d, layer->ffn_norm, hp->eps,
+                      clsa_linear_quantised(&layer->gate) ||
+                          clsa_linear_quantised(&layer->up));
+    clsa_linear(w, simd, &layer->gate, &input, s->gate, hp->f);
+    clsa_linear(w, simd, &layer->up, &input, s->up, hp->f);
+    /* The rows of gate and up that this worker has made are its own. */
+    clsa_linear_share(w, hp->f, &begin, &end);
+    for (size_t c = 0; c < n && begin < end; c++) {
+        simd->silu_mul(inner.x + c * inner.ldx + begin,
+                       s->gate + c * hp->f + begin, s->up + c * hp->f + begin,
+                       end - begin);
+        if (clsa_linear_quantised(&layer->down))
+            quantise(simd, &inner, c, begin, end);
+    }
+    clsa_barrier(w);
+    clsa_linear_add(w, simd, &layer->down, &inner, s->y, hp->d, x, hp->d);
+    clsa_barrier(w);
+}
+
+void clsa_rope_angles(struct clsa_scratch *s, size_t c, uint64_t position,
+                      const double *frequency, uint32_t half)
+{
+    for (uint32_t i = 0; i < half; i++) {
+        double angle = (double)position * frequency[i];
+        s->cos[c * half + i] = (float)cos(angle);
+        s->sin[c * half + i] = (float)sin(angle);
+    }
+}
+
+static size_t parts_of(size_t rows)
+{
+    return (rows + CLSA_ATTEND_ROWS - 1) / CLSA_ATTEND_ROWS;
+}
+
+/* One part of one KV head of one column: up to CLSA_ATTEND_HEADS query heads
+   at a time. */
+static void attend_part(struct clsa_step *step, const struct clsa_attention *a,
+                        size_t layer, size_t c, size_t part, uint32_t head,
+                        const float *q_norm, bool rotate)
+{
+    struct clsa_scratch *s = step->model->scratch;
+    const struct clsa_simd *simd = step->model->simd;
+    const struct clsa_heads *hd = a->heads;
+    size_t e = hd->e, ld = e + 2, count = a->count(step, c);
+    size_t first = part * CLSA_ATTEND_ROWS;
+    float q[CLSA_ATTEND_HEADS * CLSA_MAX_HEAD];
+    float out[CLSA_ATTEND_HEADS * (CLSA_MAX_HEAD + 2)];
+    struct clsa_rows rows = {.n = count - first < CLSA_ATTEND_ROWS
+                                      ? count - first
+                                      : CLSA_ATTEND_ROWS};
+    enum clsa_format format = a->locate(step, layer, c, head, first, &rows);
+    for (uint32_t j = 0; j < hd->r; j += CLSA_ATTEND_HEADS) {
+        size_t r =
+            hd->r - j < CLSA_ATTEND_HEADS ? hd->r - j : CLSA_ATTEND_HEADS;
+        size_t h = (size_t)head * hd->r + j; /* first query head */
+        for (size_t i = 0; i < r; i++) {
+            const float *from = s->q + (c * hd->h + h + i) * e;
+            float *to = q + i * e;
+            for (size_t v = 0; v < e; v++)
+                to[v] = from[v];
+            if (q_norm)
+                simd->rms_norm(to, to, q_norm, e, step->model->hp.eps);
+            if (rotate)
+                simd->rope(to, s->cos + c * e / 2, s->sin + c * e / 2, e / 2);
+            for (size_t v = 0; v < e; v++)
+                to[v] *= 1.0f / sqrtf((float)e);
+        }
+        simd->attend[format](out, q, r, e, &rows);
+        for (size_t i = 0; i < r; i++) {
+            float *to =
+                s->partial + ((c * hd->h + h + i) * a->most_parts + part) * ld;
+            for (size_t v = 0; v < ld; v++)
+                to[v] = out[i * ld + v];
+        }
+    }
+}
+
+void clsa_attend(struct clsa_step *step, const struct clsa_worker *w,
+                 const struct clsa_attention *attention, size_t layer,
+                 const float *q_norm, bool rotate)
+{
+    const uint32_t g = attention->heads->g;
+    size_t total = 0, begin, end, unit = 0;
+    for (size_t c = 0; c < attention->n; c++)
+        total += parts_of(attention->count(step, c)) * g;
+    clsa_share(w, total, &begin, &end);
+    for (size_t c = 0; c < attention->n && unit < end; c++) {
+        size_t units = parts_of(attention->count(step, c)) * g;
+        size_t from = begin > unit ? begin - unit : 0;
+        size_t to = end - unit < units ? end - unit : units;
+        for (size_t i = from; i < to; i++)
+            attend_part(step, attention, layer, c, i / g, (uint32_t)(i % g),
+                        q_norm, rotate);
+        unit += units;
+    }
+    clsa_barrier(w);
+}
+
+/* Query heads whose values together fill whole blocks of activations. */
+static size_t heads_of_blocks(const struct clsa_heads *heads)
+{
+    size_t n = 1;
+    while (n * heads->e % CLSA_BLOCK && n < heads->h)
+        n++;
+    return n;
+}
+
+void clsa_attention_out(struct clsa_step *step, const struct clsa_worker *w,
+                        const struct clsa_attention *attention,
+                        const struct clsa_matrix *out, float *x)
+{
+    struct clsa_scratch *s = step->model->scratch;
+    const struct clsa_simd *simd = step->model->simd;
+    const struct clsa_heads *hd = attention->heads;
+    size_t e = hd->e, d = step->model->hp.d, begin, end;
+    size_t group = heads_of_blocks(hd), groups = (hd->h + group - 1) / group;
+    struct clsa_act mix = s->mix;
+    mix.n = attention->n;
+    mix.len = hd->h * e;
+    clsa_share(w, attention->n * groups, &begin, &end);
+    for (size_t i = begin; i < end; i++) {
+        size_t c = i / groups, h = i % groups * group;
+        size_t stop = h + group < hd->h ? h + group : hd->h;
+        size_t parts = parts_of(attention->count(step, c));
+        for (size_t j = h; j < stop; j++)
+            simd->attend_merge(mix.x + c * mix.ldx + j * e,
+                               s->partial + (c * hd->h + j) *
+                                                attention->most_parts * (e + 2),
+                               parts, e + 2, e);
+        if (clsa_linear_quantised(out))
+            quantise(simd, &mix, c, h * e, stop * e);
+    }
+    clsa_barrier(w);
+    clsa_linear_add(w, simd, out, &mix, s->y, d, x, d);
+    clsa_barrier(w);
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The cross-decoder and the head, for the wanted columns: C layers whose heads
+ * all read the same rows, then the logits.
+ */
+#include "src/engine/linear.h"
+#include "src/engine/step.h"
+
+static const struct clsa_column *wanted(const struct clsa_step *step, size_t i)
+{
+    return &step->column[step->wanted[i]];
+}
+
+static size_t cross_count(const struct clsa_step *step, size_t i)
+{
+    const struct clsa_column *column = wanted(step, i);
+    return column->set ? column->set->n : (size_t)column->position + 1;
+}
+
+/* Rows of the working set, or for dense where they lie in the cache: a part
+   of CLSA_ATTEND_ROWS rows is always in one page. */
+static enum clsa_format cross_locate(const struct clsa_step *step, size_t layer,
+                                     size_t i, uint32_t head, size_t first,
+                                     struct clsa_rows *rows)
+{
+    const struct clsa_column *column = wanted(step, i);
+    const struct clsa_working_set *set = column->set;
+    const struct clsa_cache *cache = &column->session->cache;
+    const struct clsa_cache_layout *l = &cache->layout;
+    (void)layer; /* all layers share them */
+    if (set) {
+        rows->k = set->k + head * set->strip_bytes;
+        rows->v = set->v + head * set->strip_bytes;
+        rows->stride = set->head_bytes;
+        rows->order = set->order + first;
+        return l->kv;
+    }
+    const unsigned char *row = clsa_cache_row(cache, first);
+    rows->k = row + head * l->head_bytes;
+    rows->v = row + (l->g + head) * l->head_bytes;
+    rows->stride = l->row_bytes;
+    rows->order = NULL;
+    return l->kv;
+}
+
+static void cross_layer(struct clsa_step *step, const struct clsa_worker *w,
+                        uint32_t layer, size_t most_parts)
+{
+    const struct clsa_model *model = step->model;
+    const struct clsa_layer *l = &model->weights.layers[layer];
+    const struct clsa_hparams *hp = &model->hp;
+    struct clsa_scratch *s = model->scratch;
+    struct clsa_act input = s->norm;
+    const struct clsa_attention attention = {
+        .heads = &hp->cross,
+        .n = step->m,
+        .most_parts = most_parts,
+        .count = cross_count,
+        .locate = cross_locate,
+    };
+    input.n = step->m;
+    clsa_norm_columns(w, model->simd, &input, step->m, s->xw, hp->d,
+                      l->attn_norm, hp->eps, clsa_linear_quantised(&l->q));
+    clsa_linear(w, model->simd, &l->q, &input, s->q,
+                (size_t)hp->cross.h * hp->cross.e);
+    clsa_barrier(w);
+    clsa_attend(step, w, &attention, layer, l->q_norm, model->rope_cross);
+    clsa_attention_out(step, w, &attention, &l->out, s->xw);
+    clsa_ffn(step, w, l, s->xw, step->m);
+}
+
+void clsa_cross_decoder(struct clsa_step *step, const struct clsa_worker *w)
+{
+    const struct clsa_model *model = step->model;
+    const uint32_t half = model->hp.cross.e / 2;
+    size_t begin, end, most_parts = 1;
+    clsa_share(w, step->m, &begin, &end);
+    for (size_t i = 0; i < step->m; i++) {
+        size_t parts =
+            (cross_count(step, i) + CLSA_ATTEND_ROWS - 1) / CLSA_ATTEND_ROWS;
+        most_parts = parts > most_parts ? parts : most_parts;
+        if (model->rope_cross && i >= begin && i < end)
+            clsa_rope_angles(model->scratch, i, wanted(step, i)->position,
+                             model->rope_cross, half);
+    }
+    for (uint32_t i = model->hp.self_layers; i < model->hp.layers; i++)
+        cross_layer(step, w, i, most_parts);
+    clsa_step_clock(step, w, CLSA_PHASE_CROSS);
+}
+
+void clsa_head(struct clsa_step *step, const struct clsa_worker *w)
+{
+    const struct clsa_model *model = step->model;
+    const struct clsa_hparams *hp = &model->hp;
+    struct clsa_act input = model->scratch->norm;
+    input.n = step->m;
+    clsa_norm_columns(w, model->simd, &input, step->m, model->scratch->xw,
+                      hp->d, model->weights.output_norm, hp->eps,
+                      clsa_linear_quantised(&model->weights.output));
+    clsa_linear(w, model->simd, &model->weights.output, &input,
+                model->scratch->logits, hp->vocab);
+    clsa_barrier(w);
+    clsa_step_clock(step, w, CLSA_PHASE_HEAD);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * indexer: the k best cache rows for a query, once per token for all
+ * cross-decoder layers. In the way of a token: "scan all index keys -> top-k".
+ *
+ * Every thread scans its share of the keys in runs of CLSA_SCAN_RUN, keeps
+ * those that may still be among its k best (a threshold rises as better ones
+ * come), and at the end its exact k best. The exact k of all threads together
+ * are then selected from these. Ranks (clsa_rank) are all different and carry
+ * the tie rule, so the outcome does not depend on the shares.
+ *
+ * Candidates stay in ascending order of position all the way, so no sort is
+ * ever needed.
+ */
+#ifndef CLSA_ENGINE_INDEXER_H
+#define CLSA_ENGINE_INDEXER_H
+
+#include "src/base/team.h"
+#include "src/engine/shared_cache.h"
+
+#define CLSA_SCAN_RUN 1024 /* divides CLSA_PAGE_ROWS */
+
+/* Scratch of one thread for queries with up to k rows. */
+struct clsa_candidates {
+    size_t k, capacity; /* capacity: 2 k + CLSA_SCAN_RUN */
+    uint64_t *ranks;    /* [capacity] kept, ascending positions */
+    uint64_t *copy;     /* [capacity] for the selection */
+    float *scores;      /* [CLSA_SCAN_RUN] */
+    size_t bytes;
+};
+
+clsa_status clsa_candidates_open(struct clsa_candidates *candidates, size_t k,
+                                 clsa_error *error);
+void clsa_candidates_close(struct clsa_candidates *candidates);
+
+/*
+ * Turn the query x[len] into what the scans read; q[len] is the caller's and
+ * receives its integers. Those of i8 are exact 16-bit roundings, at most
+ * (2^31 - 1) / (127 len).
+ */
+void clsa_index_query_set(struct clsa_index_query *query, const float *x,
+                          int16_t *q, size_t len);
+
+/*
+ * The best min(k, ...) of this worker's share of rows 0..n-1 into best[k],
+ * ascending by position; returns how many.
+ */
+size_t clsa_index_scan(const struct clsa_cache *cache,
+                       const struct clsa_simd *simd, uint64_t n, size_t k,
+                       const struct clsa_index_query *query,
+                       struct clsa_candidates *candidates,
+                       const struct clsa_worker *worker, uint64_t *best);
+
+/*
+ * Keep the k best of n ranks in place, in the order they have, with copy[n]
+ * as scratch; returns min(k, n).
+ */
+size_t clsa_index_keep_best(uint64_t *ranks, size_t n, size_t k,
+                            uint64_t *copy);
+
+#endif /* CLSA_ENGINE_INDEXER_H */

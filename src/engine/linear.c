@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/engine/linear.h"
+
+void clsa_linear_share(const struct clsa_worker *worker, size_t rows,
+                       size_t *begin, size_t *end)
+{
+    size_t units = (rows + CLSA_LINEAR_ROWS - 1) / CLSA_LINEAR_ROWS;
+    clsa_share(worker, units, begin, end);
+    *begin *= CLSA_LINEAR_ROWS;
+    *end *= CLSA_LINEAR_ROWS;
+    if (*end > rows)
+        *end = rows;
+    if (*begin > *end)
+        *begin = *end;
+}
+
+void clsa_linear(const struct clsa_worker *worker, const struct clsa_simd *simd,
+                 const struct clsa_matrix *w, const struct clsa_act *x,
+                 float *y, size_t ldy)
+{
+    size_t begin, end;
+    size_t row_bytes = clsa_format_bytes(w->format, w->cols);
+    clsa_linear_share(worker, w->rows, &begin, &end);
+    /* Many columns: a few rows at a time, which stay in the cache. */
+    size_t step = x->n > 1 ? CLSA_LINEAR_ROWS : end - begin;
+    for (size_t i = begin; i < end; i += step) {
+        size_t rows = end - i < step ? end - i : step;
+        simd->matmul[w->format](y + i, ldy,
+                                (const char *)w->data + i * row_bytes, rows, x);
+    }
+}
+
+void clsa_linear_add(const struct clsa_worker *worker,
+                     const struct clsa_simd *simd, const struct clsa_matrix *w,
+                     const struct clsa_act *x, float *y, size_t ldy, float *sum,
+                     size_t lds)
+{
+    size_t begin, end;
+    clsa_linear(worker, simd, w, x, y, ldy);
+    clsa_linear_share(worker, w->rows, &begin, &end);
+    for (size_t c = 0; c < x->n; c++)
+        simd->add(sum + c * lds + begin, y + c * ldy + begin, end - begin);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * linear: the only door for y = W x. All threads of a team call it with the
+ * same arguments; each computes its share of the rows of W for all columns.
+ */
+#ifndef CLSA_ENGINE_LINEAR_H
+#define CLSA_ENGINE_LINEAR_H
+
+#include "src/base/team.h"
+#include "src/model/weights.h"
+
+/* Rows are shared out in units of this many, a block of every format. */
+#define CLSA_LINEAR_ROWS 32
+
+/* True when W reads the quantised form of its activations. */
+static inline bool clsa_linear_quantised(const struct clsa_matrix *w)
+{
+    return w->format == CLSA_Q8_0 || w->format == CLSA_Q4_0;
+}
+
+/* This worker's rows [*begin, *end) of a matrix of `rows` rows. */
+void clsa_linear_share(const struct clsa_worker *worker, size_t rows,
+                       size_t *begin, size_t *end);
+
+/* y[c * ldy + i] for this worker's rows i and all columns c of x. */
+void clsa_linear(const struct clsa_worker *worker, const struct clsa_simd *simd,
+                 const struct clsa_matrix *w, const struct clsa_act *x,
+                 float *y, size_t ldy);
+
+/* The same, added to sum[c * lds + i]; y is scratch of the same shape. */
+void clsa_linear_add(const struct clsa_worker *worker,
+                     const struct clsa_simd *simd, const struct clsa_matrix *w,
+                     const struct clsa_act *x, float *y, size_t ldy, float *sum,
+                     size_t lds);
+
+#endif /* CLSA_ENGINE_LINEAR_H */

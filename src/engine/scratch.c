@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sizes and memory of the scratch of a step. */
+#include <string.h>
+
+#include "src/base/mem.h"
+#include "src/engine/step.h"
+
+#define PARTIAL_BUDGET ((size_t)64 << 20) /* bytes, for wanted columns */
+
+static size_t max(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static size_t parts_of(size_t rows)
+{
+    return (rows + CLSA_ATTEND_ROWS - 1) / CLSA_ATTEND_ROWS;
+}
+
+/* Floats of the partial softmaxes of one wanted column. */
+static size_t cross_partials(const struct clsa_session *session)
+{
+    const struct clsa_heads *c = &session->model->hp.cross;
+    size_t rows = session->policy.kind == CLSA_POLICY_DENSE
+                      ? (size_t)session->context
+                      : clsa_session_slots(session);
+    return parts_of(rows) * c->h * (c->e + 2);
+}
+
+static size_t self_partials(const struct clsa_hparams *hp)
+{
+    return parts_of(hp->window) * hp->self.h * (hp->self.e + 2);
+}
+
+size_t clsa_step_most_wanted(const struct clsa_session *session)
+{
+    size_t each = cross_partials(session) * sizeof(float);
+    size_t most = PARTIAL_BUDGET / (each ? each : 1);
+    return most < 1 ? 1 : most > CLSA_EVAL_COLUMNS ? CLSA_EVAL_COLUMNS : most;
+}
+
+/* Hands out aligned pieces of a block; counts only while it is NULL. */
+struct carver {
+    unsigned char *block;
+    size_t used;
+};
+
+static void *carve(struct carver *carver, size_t n, size_t size)
+{
+    size_t at = carver->used;
+    carver->used += clsa_round_up(n * size, CLSA_CACHE_LINE);
+    return carver->block ? carver->block + at : NULL;
+}
+
+static void carve_act(struct carver *c, struct clsa_act *act, size_t n,
+                      size_t len)
+{
+    size_t blocks = (len + CLSA_BLOCK - 1) / CLSA_BLOCK;
+    act->ldx = act->ldq = len;
+    act->ldd = n;
+    act->len = len;
+    act->x = carve(c, n * len, sizeof(float));
+    act->q = carve(c, n * len, 1);
+    act->d = carve(c, n * blocks, sizeof(float));
+    act->sum = carve(c, n * blocks, sizeof(int32_t));
+}
+
+static size_t carve_all(struct clsa_scratch *s, const struct clsa_hparams *hp,
+                        void *block)
+{
+    struct carver c = {block, 0};
+    size_t n = s->n, m = s->m, f4 = sizeof(float);
+    size_t he =
+        max((size_t)hp->self.h * hp->self.e, (size_t)hp->cross.h * hp->cross.e);
+    size_t ge =
+        max((size_t)hp->self.g * hp->self.e, (size_t)hp->cross.g * hp->cross.e);
+    size_t half = max(hp->self.e, hp->cross.e) / 2;
+    s->x = carve(&c, n * hp->d, f4);
+    s->xw = carve(&c, m * hp->d, f4);
+    s->y = carve(&c, n * hp->d, f4);
+    s->q = carve(&c, n * he, f4);
+    s->k_rows = carve(&c, n * ge, f4);
+    s->v_rows = carve(&c, n * ge, f4);
+    s->gate = carve(&c, n * hp->f, f4);
+    s->up = carve(&c, n * hp->f, f4);
+    carve_act(&c, &s->norm, n, hp->d);
+    carve_act(&c, &s->mix, n, he);
+    carve_act(&c, &s->ffn, n, hp->f);
+    s->cos = carve(&c, n * half, f4);
+    s->sin = carve(&c, n * half, f4);
+    s->partial = carve(&c, s->partials, f4);
+    s->logits = carve(&c, m * hp->vocab, f4);
+    s->index_k = carve(&c, n * hp->index_size, f4);
+    s->index_x = carve(&c, m * hp->index_size, f4);
+    s->index_q = carve(&c, m * hp->index_size, sizeof(int16_t));
+    s->query = carve(&c, m, sizeof *s->query);
+    s->candidates = carve(&c, s->threads, sizeof *s->candidates);
+    s->best_count = carve(&c, m * s->threads, sizeof *s->best_count);
+    s->best = carve(&c, m * s->threads * s->k, sizeof *s->best);
+    s->merge = carve(&c, m * s->threads * s->k, sizeof *s->merge);
+    s->column = carve(&c, n, sizeof *s->column);
+    s->wanted = carve(&c, m, sizeof *s->wanted);
+    return c.used;
+}
+
+static void close_parts(struct clsa_scratch *s)
+{
+    for (unsigned i = 0; s->candidates && i < s->threads; i++)
+        clsa_candidates_close(&s->candidates[i]);
+    clsa_mem_unmap(s->block, s->bytes);
+    s->candidates = NULL;
+    s->block = NULL;
+}
+
+void clsa_scratch_close(struct clsa_scratch *scratch)
+{
+    if (scratch)
+        close_parts(scratch);
+    clsa_mem_free(scratch);
+}
+
+static clsa_status build(struct clsa_scratch *s, const struct clsa_hparams *hp,
+                         clsa_error *error)
+{
+    s->bytes = carve_all(s, hp, NULL);
+    s->block = clsa_mem_map(s->bytes);
+    if (!s->block)
+        return clsa_fail_memory(error, "the scratch of a step", s->bytes);
+    carve_all(s, hp, s->block);
+    for (unsigned i = 0; i < s->threads; i++) {
+        clsa_status status =
+            clsa_candidates_open(&s->candidates[i], s->k, error);
+        if (status) {
+            close_parts(s);
+            return status;
+        }
+    }
+    return CLSA_OK;
+}
+
+clsa_status clsa_scratch_reserve(struct clsa_model *model, size_t n, size_t m,
+                                 const struct clsa_session *session,
+                                 clsa_error *error)
+{
+    struct clsa_scratch *old = model->scratch;
+    const struct clsa_hparams *hp = &model->hp;
+    struct clsa_scratch want = {
+        .n = max(n, m),
+        .m = max(m, 1),
+        .k = session->policy.kind == CLSA_POLICY_CLSA
+                 ? clsa_session_slots(session)
+                 : 0,
+        .threads = clsa_team_size(model->team),
+    };
+    want.partials =
+        max(want.n * self_partials(hp), want.m * cross_partials(session));
+    if (old && old->n >= want.n && old->m >= want.m && old->k >= want.k &&
+        old->partials >= want.partials)
+        return CLSA_OK;
+    if (old) {
+        want.n = max(want.n, old->n);
+        want.m = max(want.m, old->m);
+        want.k = max(want.k, old->k);
+        want.partials = max(want.partials, old->partials);
+    }
+    struct clsa_scratch *s = clsa_mem_calloc(1, sizeof *s);
+    if (!s)
+        return clsa_fail_memory(error, "the scratch of a step", sizeof *s);
+    *s = want;
+    clsa_status status = build(s, hp, error);
+    if (status) {
+        clsa_mem_free(s);
+        return status;
+    }
+    clsa_scratch_close(old);
+    model->scratch = s;
+    return CLSA_OK;
+}

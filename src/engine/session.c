@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening, closing, forking and truncating sequences. */
+#include <stdio.h>
+#include <string.h>
+
+#include "src/base/mem.h"
+#include "src/engine/step.h"
+
+#define DEFAULT_BLOCK 256
+#define MAX_BLOCK     4096
+#define MAX_CONTEXT   (UINT64_C(1) << 31) /* positions are 32 bits */
+
+void clsa_session_options_init(clsa_session_options *options)
+{
+    *options = (clsa_session_options){
+        .kv_type = CLSA_TYPE_BF16,
+        .index_type = CLSA_TYPE_I8,
+    };
+}
+
+size_t clsa_session_slots(const struct clsa_session *session)
+{
+    uint64_t rows = session->policy.rows;
+    return (size_t)(rows < session->context ? rows : session->context);
+}
+
+static clsa_status set_policy(struct clsa_session *s, const char *attention,
+                              clsa_error *error)
+{
+    const struct clsa_hparams *hp = &s->model->hp;
+    CLSA_TRY(clsa_policy_parse(&s->policy, attention, hp, error));
+    snprintf(s->attention, sizeof s->attention, "%s",
+             attention        ? attention
+             : hp->index_size ? "clsa"
+                              : "dense");
+    if (s->policy.kind == CLSA_POLICY_DENSE)
+        return CLSA_OK;
+    return clsa_working_set_open(&s->set, &s->cache.layout,
+                                 clsa_session_slots(s), error);
+}
+
+static clsa_status check_options(const struct clsa_session *s,
+                                 clsa_error *error)
+{
+    if (s->model->hp.mixer != CLSA_MIXER_SWA)
+        return clsa_fail(error, CLSA_ERR_UNSUPPORTED,
+                         "self-decoder type gated_retention is not run by "
+                         "this version: use a model of type swa");
+    if (s->context < 1 || s->context > MAX_CONTEXT)
+        return clsa_fail(
+            error, CLSA_ERR_ARGUMENT, "context of %llu tokens: use 1 to %llu",
+            (unsigned long long)s->context, (unsigned long long)MAX_CONTEXT);
+    if (s->prefill_block < 1 || s->prefill_block > MAX_BLOCK)
+        return clsa_fail(error, CLSA_ERR_ARGUMENT,
+                         "prefill block of %u tokens: use 1 to %d",
+                         s->prefill_block, MAX_BLOCK);
+    return CLSA_OK;
+}
+
+static clsa_status open_parts(struct clsa_session *s, const char *attention,
+                              clsa_error *error)
+{
+    const struct clsa_hparams *hp = &s->model->hp;
+    size_t vocab = hp->vocab * sizeof *s->logits;
+    CLSA_TRY(check_options(s, error));
+    CLSA_TRY(clsa_cache_open(&s->cache, hp, s->kv_type, s->index_type,
+                             s->context, error));
+    CLSA_TRY(set_policy(s, attention, error));
+    CLSA_TRY(clsa_window_open(&s->window, hp, s->prefill_block, error));
+    if (!(s->tokens = clsa_mem_map(s->context * sizeof *s->tokens)))
+        return clsa_fail_memory(error, "the tokens of the context",
+                                s->context * sizeof *s->tokens);
+    if (!(s->logits = clsa_mem_map(vocab)))
+        return clsa_fail_memory(error, "logits", vocab);
+    return clsa_scratch_reserve(s->model, s->prefill_block, 1, s, error);
+}
+
+clsa_status clsa_session_open(clsa_session **session, clsa_model *model,
+                              const clsa_session_options *options,
+                              clsa_error *error)
+{
+    clsa_session_options defaults;
+    if (!options) {
+        clsa_session_options_init(&defaults);
+        options = &defaults;
+    }
+    struct clsa_session *s = clsa_mem_calloc(1, sizeof *s);
+    if (!s)
+        return clsa_fail_memory(error, "a session", sizeof *s);
+    s->model = model;
+    s->context = options->context ? options->context : model->hp.context;
+    s->kv_type = options->kv_type;
+    s->index_type = options->index_type;
+    s->prefill_block =
+        options->prefill_block ? options->prefill_block : DEFAULT_BLOCK;
+    clsa_status status = open_parts(s, options->attention, error);
+    if (status) {
+        clsa_session_close(s);
+        return status;
+    }
+    *session = s;
+    return CLSA_OK;
+}
+
+static void close_eval_sets(struct clsa_session *s)
+{
+    for (int i = 0; s->eval_sets && i < CLSA_EVAL_COLUMNS; i++)
+        clsa_working_set_close(&s->eval_sets[i]);
+    clsa_mem_free(s->eval_sets);
+    s->eval_sets = NULL;
+}
+
+void clsa_session_close(clsa_session *session)
+{
+    if (!session)
+        return;
+    close_eval_sets(session);
+    clsa_working_set_close(&session->set);
+    if (session->cache.pages)
+        clsa_cache_close(&session->cache);
+    clsa_window_close(&session->window);
+    clsa_mem_unmap(session->tokens, session->context * sizeof *session->tokens);
+    clsa_mem_unmap(session->logits,
+                   session->model->hp.vocab * sizeof *session->logits);
+    clsa_mem_free(session);
+}
+
+clsa_status clsa_session_eval_open(struct clsa_session *s, clsa_error *error)
+{
+    if (s->eval_sets || s->policy.kind == CLSA_POLICY_DENSE)
+        return CLSA_OK;
+    s->eval_sets = clsa_mem_calloc(CLSA_EVAL_COLUMNS, sizeof *s->eval_sets);
+    if (!s->eval_sets)
+        return clsa_fail_memory(error, "working sets", sizeof *s->eval_sets);
+    for (int i = 0; i < CLSA_EVAL_COLUMNS; i++) {
+        clsa_status status = clsa_working_set_open(
+            &s->eval_sets[i], &s->cache.layout, clsa_session_slots(s), error);
+        if (status) {
+            close_eval_sets(s);
+            return status;
+        }
+    }
+    return CLSA_OK;
+}
+
+clsa_status clsa_session_set_attention(clsa_session *session,
+                                       const char *attention, clsa_error *error)
+{
+    struct clsa_session next = *session;
+    next.set = (struct clsa_working_set){0};
+    CLSA_TRY(set_policy(&next, attention, error));
+    clsa_status status =
+        clsa_scratch_reserve(next.model, next.prefill_block, 1, &next, error);
+    if (status) {
+        clsa_working_set_close(&next.set);
+        return status;
+    }
+    close_eval_sets(session);
+    clsa_working_set_close(&session->set);
+    next.eval_sets = NULL;
+    next.last_rows = NULL; /* they lay in the old working set */
+    next.has_logits = false;
+    *session = next;
+    return CLSA_OK;
+}
+
+/* Everything that was made of positions from `length` on is gone. */
+static void forget(struct clsa_session *s, uint64_t length)
+{
+    clsa_cache_truncate(&s->cache, length);
+    clsa_working_set_clear(&s->set);
+    for (int i = 0; s->eval_sets && i < CLSA_EVAL_COLUMNS; i++)
+        clsa_working_set_clear(&s->eval_sets[i]);
+    s->length = length;
+    s->has_logits = false;
+    s->last_rows = NULL;
+}
+
+clsa_status clsa_session_truncate(clsa_session *session, uint64_t length,
+                                  clsa_error *error)
+{
+    if (length > session->length)
+        return clsa_fail(error, CLSA_ERR_ARGUMENT,
+                         "cannot truncate to %llu tokens: the session has "
+                         "%llu",
+                         (unsigned long long)length,
+                         (unsigned long long)session->length);
+    bool whole = clsa_window_truncate(&session->window, length);
+    forget(session, length);
+    if (!whole)
+        clsa_session_refill(session);
+    return CLSA_OK;
+}
+
+void clsa_session_restore_set(struct clsa_session *s, size_t count)
+{
+    clsa_working_set_select(&s->set, count);
+    clsa_working_set_gather(&s->set, &s->cache,
+                            &(struct clsa_worker){.count = 1});
+    s->last_rows = s->set.rows;
+    s->last_count = count;
+}
+
+/* The rows of the last wanted token may lie in an evaluation set; a fork has
+   only its own set. */
+static void copy_last(struct clsa_session *to, const struct clsa_session *from)
+{
+    memcpy(to->logits, from->logits,
+           from->model->hp.vocab * sizeof *from->logits);
+    to->has_logits = from->has_logits;
+    if (!from->last_rows)
+        return;
+    memcpy(to->set.next, from->last_rows,
+           from->last_count * sizeof *from->last_rows);
+    clsa_session_restore_set(to, from->last_count);
+}
+
+clsa_status clsa_session_fork(const clsa_session *session, clsa_session **fork,
+                              clsa_error *error)
+{
+    const clsa_session_options options = {
+        .context = session->context,
+        .kv_type = session->kv_type,
+        .index_type = session->index_type,
+        .attention = session->attention,
+        .prefill_block = session->prefill_block,
+    };
+    struct clsa_session *s;
+    CLSA_TRY(clsa_session_open(&s, session->model, &options, error));
+    clsa_cache_share(&s->cache, &session->cache);
+    clsa_window_copy(&s->window, &session->window);
+    memcpy(s->tokens, session->tokens,
+           (size_t)session->length * sizeof *s->tokens);
+    s->length = session->length;
+    s->rows_read = session->rows_read;
+    s->rows_changed = session->rows_changed;
+    memcpy(s->phase_ms, session->phase_ms, sizeof s->phase_ms);
+    copy_last(s, session);
+    *fork = s;
+    return CLSA_OK;
+}
+
+const float *clsa_session_logits(const clsa_session *session)
+{
+    return session->has_logits ? session->logits : NULL;
+}
+
+uint64_t clsa_session_length(const clsa_session *session)
+{
+    return session->length;
+}
+
+uint64_t clsa_session_context(const clsa_session *session)
+{
+    return session->context;
+}
+
+const int32_t *clsa_session_tokens(const clsa_session *session)
+{
+    return session->tokens;
+}
+
+const uint32_t *clsa_session_rows(const clsa_session *session, size_t *count)
+{
+    if (!session->has_logits || !session->last_rows)
+        return NULL;
+    *count = session->last_count;
+    return session->last_rows;
+}
+
+void clsa_session_get_stats(const clsa_session *session,
+                            clsa_session_stats *stats)
+{
+    size_t sets = session->eval_sets ? CLSA_EVAL_COLUMNS + 1 : 1;
+    *stats = (clsa_session_stats){
+        .cache_bytes = clsa_cache_bytes(&session->cache),
+        .window_bytes = session->window.bytes,
+        .working_bytes = session->set.bytes * sets,
+        .scratch_bytes = session->model->scratch->bytes,
+        .rows_read = session->rows_read,
+        .rows_changed = session->rows_changed,
+    };
+    memcpy(stats->phase_ms, session->phase_ms, sizeof stats->phase_ms);
+}

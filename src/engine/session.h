@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * session: the state of one sequence, and what of it is saved, forked and
+ * truncated. Steps (step.h) change it; nothing else does.
+ */
+#ifndef CLSA_ENGINE_SESSION_H
+#define CLSA_ENGINE_SESSION_H
+
+#include "src/engine/policy.h"
+#include "src/engine/shared_cache.h"
+#include "src/engine/window.h"
+#include "src/engine/working_set.h"
+#include "src/model/model.h"
+
+/* Wanted positions of one sequence that run the cross-decoder in one step. */
+#define CLSA_EVAL_COLUMNS 16
+
+enum clsa_phase {
+    CLSA_PHASE_SELF,
+    CLSA_PHASE_INDEX,
+    CLSA_PHASE_SELECT,
+    CLSA_PHASE_GATHER,
+    CLSA_PHASE_CROSS,
+    CLSA_PHASE_HEAD,
+    CLSA_PHASES
+};
+
+struct clsa_session {
+    struct clsa_model *model;
+    uint64_t context;       /* tokens that fit */
+    uint32_t prefill_block; /* tokens of one step */
+    clsa_type kv_type, index_type;
+    char attention[32]; /* the policy as it was given */
+    struct clsa_policy policy;
+
+    uint64_t length;
+    int32_t *tokens; /* [context] mapped, [length] used */
+    struct clsa_window window;
+    struct clsa_cache cache;
+
+    struct clsa_working_set set; /* of the last token; unused for dense */
+    struct clsa_working_set *eval_sets; /* [CLSA_EVAL_COLUMNS], or NULL */
+
+    float *logits;       /* [vocab] of the last wanted token */
+    bool has_logits;     /* they are those after the last token wanted */
+    uint32_t *last_rows; /* [last_count] rows it read; NULL: every row */
+    size_t last_count;
+    uint64_t rows_read, rows_changed;
+    double phase_ms[CLSA_PHASES];
+};
+
+/* Slots that the working set of a policy needs. */
+size_t clsa_session_slots(const struct clsa_session *session);
+
+/* Make eval_sets where they are missing. */
+clsa_status clsa_session_eval_open(struct clsa_session *session,
+                                   clsa_error *error);
+
+/* Make set.next[0..count) the working set, copied from the cache, and the rows
+   of the last wanted token. */
+void clsa_session_restore_set(struct clsa_session *session, size_t count);
+
+/* Read the tokens from window.end to length again, for the windows only. */
+void clsa_session_refill(struct clsa_session *session);
+
+#endif /* CLSA_ENGINE_SESSION_H */

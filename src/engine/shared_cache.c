@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdatomic.h>
+#include <string.h>
+
+#include "src/base/mem.h"
+#include "src/engine/shared_cache.h"
+
+struct clsa_page {
+    atomic_uint owners;
+    unsigned char *data; /* [layout.page_bytes] */
+};
+
+static void set_layout(struct clsa_cache_layout *l)
+{
+    l->head_bytes = clsa_format_bytes(l->kv, l->e);
+    l->row_bytes = 2 * l->g * l->head_bytes;
+    size_t key = l->index == CLSA_TYPE_F32  ? 4
+                 : l->index == CLSA_TYPE_I8 ? 1
+                                            : 2;
+    l->key_bytes = key * l->index_size;
+    l->keys_at = clsa_round_up(CLSA_PAGE_ROWS * l->row_bytes, CLSA_CACHE_LINE);
+    l->scales_at = clsa_round_up(l->keys_at + CLSA_PAGE_ROWS * l->key_bytes,
+                                 CLSA_CACHE_LINE);
+    bool scaled = l->index == CLSA_TYPE_I8 && l->index_size;
+    l->page_bytes =
+        l->scales_at + (scaled ? CLSA_PAGE_ROWS * sizeof(float) : 0);
+}
+
+static clsa_status kv_format(clsa_type type, uint32_t e,
+                             enum clsa_format *format, clsa_error *error)
+{
+    switch (type) {
+    case CLSA_TYPE_F32:
+        *format = CLSA_F32;
+        return CLSA_OK;
+    case CLSA_TYPE_F16:
+        *format = CLSA_F16;
+        return CLSA_OK;
+    case CLSA_TYPE_BF16:
+        *format = CLSA_BF16;
+        return CLSA_OK;
+    case CLSA_TYPE_Q8_0:
+        if (e % CLSA_BLOCK)
+            return clsa_fail(error, CLSA_ERR_UNSUPPORTED,
+                             "cache type q8_0 needs a head size that is a "
+                             "multiple of 32, this model has %u: use bf16",
+                             e);
+        *format = CLSA_Q8_0;
+        return CLSA_OK;
+    default:
+        return clsa_fail(error, CLSA_ERR_ARGUMENT,
+                         "cache type %d: use f32, f16, bf16 or q8_0",
+                         (int)type);
+    }
+}
+
+clsa_status clsa_cache_open(struct clsa_cache *cache,
+                            const struct clsa_hparams *hp, clsa_type kv,
+                            clsa_type index, uint64_t context,
+                            clsa_error *error)
+{
+    struct clsa_cache c = {
+        .layout = {.index = index,
+                   .g = hp->cross.g,
+                   .e = hp->cross.e,
+                   .index_size = hp->index_size},
+        .page_capacity = (size_t)(context / CLSA_PAGE_ROWS + 1),
+    };
+    CLSA_TRY(kv_format(kv, hp->cross.e, &c.layout.kv, error));
+    if (index != CLSA_TYPE_F32 && index != CLSA_TYPE_BF16 &&
+        index != CLSA_TYPE_I8)
+        return clsa_fail(error, CLSA_ERR_ARGUMENT,
+                         "index type %d: use f32, bf16 or i8", (int)index);
+    set_layout(&c.layout);
+    c.pages = clsa_mem_calloc(c.page_capacity, sizeof *c.pages);
+    if (!c.pages)
+        return clsa_fail_memory(error, "the table of cache pages",
+                                c.page_capacity * sizeof *c.pages);
+    *cache = c;
+    return CLSA_OK;
+}
+
+static void page_release(struct clsa_page *page, size_t bytes)
+{
+    if (atomic_fetch_sub(&page->owners, 1) > 1)
+        return;
+    clsa_mem_unmap(page->data, bytes);
+    clsa_mem_free(page);
+}
+
+static struct clsa_page *page_new(size_t bytes)
+{
+    struct clsa_page *page = clsa_mem_calloc(1, sizeof *page);
+    if (page && !(page->data = clsa_mem_map(bytes))) {
+        clsa_mem_free(page);
+        page = NULL;
+    }
+    if (page)
+        atomic_init(&page->owners, 1);
+    return page;
+}
+
+void clsa_cache_close(struct clsa_cache *cache)
+{
+    clsa_cache_truncate(cache, 0);
+    clsa_mem_free(cache->pages);
+    cache->pages = NULL;
+}
+
+unsigned char *clsa_cache_page(const struct clsa_cache *cache, size_t i)
+{
+    return cache->pages[i]->data;
+}
+
+/* Replaces the last page by a copy of our own where others use it too. */
+static clsa_status own_last_page(struct clsa_cache *cache, clsa_error *error)
+{
+    size_t used = cache->length % CLSA_PAGE_ROWS;
+    struct clsa_page **last = &cache->pages[cache->length / CLSA_PAGE_ROWS];
+    const struct clsa_cache_layout *l = &cache->layout;
+    if (used == 0 || atomic_load(&(*last)->owners) == 1)
+        return CLSA_OK;
+    struct clsa_page *page = page_new(l->page_bytes);
+    if (!page)
+        return clsa_fail_memory(error, "a cache page", l->page_bytes);
+    memcpy(page->data, (*last)->data, used * l->row_bytes);
+    memcpy(page->data + l->keys_at, (*last)->data + l->keys_at,
+           used * l->key_bytes);
+    if (l->page_bytes > l->scales_at)
+        memcpy(page->data + l->scales_at, (*last)->data + l->scales_at,
+               used * sizeof(float));
+    page_release(*last, l->page_bytes);
+    *last = page;
+    return CLSA_OK;
+}
+
+clsa_status clsa_cache_reserve(struct clsa_cache *cache, uint64_t count,
+                               clsa_error *error)
+{
+    size_t bytes = cache->layout.page_bytes;
+    CLSA_TRY(own_last_page(cache, error));
+    while (cache->page_count * CLSA_PAGE_ROWS < cache->length + count) {
+        struct clsa_page *page = page_new(bytes);
+        if (!page)
+            return clsa_fail_memory(error, "a cache page", bytes);
+        cache->pages[cache->page_count++] = page;
+    }
+    return CLSA_OK;
+}
+
+void clsa_cache_truncate(struct clsa_cache *cache, uint64_t length)
+{
+    size_t keep = (size_t)((length + CLSA_PAGE_ROWS - 1) / CLSA_PAGE_ROWS);
+    while (cache->page_count > keep)
+        page_release(cache->pages[--cache->page_count],
+                     cache->layout.page_bytes);
+    cache->length = length;
+}
+
+void clsa_cache_share(struct clsa_cache *to, const struct clsa_cache *from)
+{
+    size_t n = (size_t)((from->length + CLSA_PAGE_ROWS - 1) / CLSA_PAGE_ROWS);
+    for (size_t i = 0; i < n; i++) {
+        atomic_fetch_add(&from->pages[i]->owners, 1);
+        to->pages[i] = from->pages[i];
+    }
+    to->page_count = n;
+    to->length = from->length;
+}
+
+size_t clsa_cache_bytes(const struct clsa_cache *cache)
+{
+    return cache->page_count * cache->layout.page_bytes;
+}
+
+void clsa_cache_write(struct clsa_cache *cache, const struct clsa_simd *simd,
+                      uint64_t row, const float *k, const float *v,
+                      const float *key)
+{
+    const struct clsa_cache_layout *l = &cache->layout;
+    unsigned char *page = clsa_cache_page(cache, row / CLSA_PAGE_ROWS);
+    size_t i = row % CLSA_PAGE_ROWS, n = (size_t)l->g * l->e;
+    unsigned char *at = page + i * l->row_bytes;
+    simd->store[l->kv](at, k, n);
+    simd->store[l->kv](at + l->row_bytes / 2, v, n);
+    if (!key)
+        return;
+    unsigned char *keys = page + l->keys_at + i * l->key_bytes;
+    if (l->index == CLSA_TYPE_I8)
+        simd->index_quantize((int8_t *)keys, (float *)(page + l->scales_at) + i,
+                             key, l->index_size);
+    else
+        simd->store[l->index == CLSA_TYPE_F32 ? CLSA_F32 : CLSA_BF16](
+            keys, key, l->index_size);
+}
+
+void clsa_cache_scan(const struct clsa_cache *cache,
+                     const struct clsa_simd *simd, uint64_t first, size_t n,
+                     const struct clsa_index_query *query, float *score)
+{
+    const struct clsa_cache_layout *l = &cache->layout;
+    const unsigned char *page = clsa_cache_page(cache, first / CLSA_PAGE_ROWS);
+    size_t i = first % CLSA_PAGE_ROWS;
+    const void *keys = page + l->keys_at + i * l->key_bytes;
+    if (l->index == CLSA_TYPE_I8)
+        simd->scan_i8(score, keys, (const float *)(page + l->scales_at) + i, n,
+                      l->index_size, query);
+    else if (l->index == CLSA_TYPE_F32)
+        simd->scan_f32(score, keys, n, l->index_size, query);
+    else
+        simd->scan_bf16(score, keys, n, l->index_size, query);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The parallel region of a step. */
+#include <time.h>
+
+#include "src/engine/step.h"
+
+static void work(void *context, struct clsa_worker *w)
+{
+    struct clsa_step *step = context;
+    clsa_self_decoder(step, w);
+    if (step->windows_only)
+        return;
+    clsa_shared_rows(step, w);
+    clsa_step_clock(step, w, CLSA_PHASE_INDEX);
+    if (step->m == 0)
+        return;
+    clsa_route(step, w);
+    clsa_cross_decoder(step, w);
+    clsa_head(step, w);
+}
+
+void clsa_step_run(struct clsa_step *step)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    step->clock = (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+    for (int i = 0; i < CLSA_PHASES; i++)
+        step->phase_ms[i] = 0;
+    clsa_team_run(step->model->team, work, step);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * working_set: the packed K and V rows that all cross-decoder layers attend
+ * to. In the way of a token: the third line, "packed K, V of the k rows".
+ *
+ *   k, v  [g][capacity][e] in the format of the cache
+ *
+ * A row keeps its slot for as long as it stays selected: from one token to the
+ * next only the rows that are new are copied. `order` lists the slots by
+ * ascending position, and attention runs in that order, so results depend on
+ * the selected rows only and not on the history of the slots.
+ */
+#ifndef CLSA_ENGINE_WORKING_SET_H
+#define CLSA_ENGINE_WORKING_SET_H
+
+#include "src/base/team.h"
+#include "src/engine/shared_cache.h"
+
+struct clsa_working_set {
+    size_t capacity;  /* slots */
+    size_t n;         /* rows selected */
+    size_t new_count; /* of them not yet copied */
+    uint32_t *rows;   /* [n] positions, ascending */
+    uint32_t *order;  /* [n] slot of rows[i] */
+    uint32_t *fresh;  /* [new_count] indices into rows */
+    uint32_t *next;   /* [capacity] the list being made */
+    uint32_t *spare;  /* [capacity] scratch: slots */
+    unsigned char *k, *v;
+    size_t head_bytes;  /* one row of one head */
+    size_t strip_bytes; /* [capacity] rows of one head */
+    size_t bytes;
+};
+
+clsa_status clsa_working_set_open(struct clsa_working_set *set,
+                                  const struct clsa_cache_layout *layout,
+                                  size_t capacity, clsa_error *error);
+void clsa_working_set_close(struct clsa_working_set *set);
+
+/* Forget what is copied: its rows have changed in the cache. */
+void clsa_working_set_clear(struct clsa_working_set *set);
+
+/*
+ * Make next[0..n), ascending positions, the selection: rows selected before
+ * keep their slots, `fresh` lists the others. One thread.
+ */
+void clsa_working_set_select(struct clsa_working_set *set, size_t n);
+
+/* Copy this worker's share of the fresh rows from the cache. */
+void clsa_working_set_gather(struct clsa_working_set *set,
+                             const struct clsa_cache *cache,
+                             const struct clsa_worker *worker);
+
+#endif /* CLSA_ENGINE_WORKING_SET_H */
