@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * commands: the subcommands of the program, one per file of this folder, and
+ * the dispatch by name that main and `clsa eval` share.
+ */
+#ifndef CLSA_CLI_COMMANDS_H
+#define CLSA_CLI_COMMANDS_H
+
+#include "src/cli/options.h"
+
+extern const struct cli_command cli_command_run;
+extern const struct cli_command cli_command_tokenize;
+extern const struct cli_command cli_command_detokenize;
+extern const struct cli_command cli_command_eval;
+extern const struct cli_command cli_command_eval_logits;
+extern const struct cli_command cli_command_eval_needles;
+extern const struct cli_command cli_command_eval_loss;
+extern const struct cli_command cli_command_eval_perplexity;
+extern const struct cli_command cli_command_info;
+
+/*
+ * Run the command of a NULL-terminated list that argv[1] names; --help lists
+ * them. `prefix` is "clsa" or "clsa eval", `about` the line above the list.
+ */
+int cli_commands_run(const struct cli_command *const *commands,
+                     const char *prefix, const char *about, int argc,
+                     char **argv);
+
+#endif /* CLSA_CLI_COMMANDS_H */

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * engine: the calls of the library in the form that commands use them: opened
+ * from the common options, with progress and interruption, and with failures
+ * said. Also the list of policies that --attention may hold for evaluations.
+ */
+#ifndef CLSA_CLI_ENGINE_H
+#define CLSA_CLI_ENGINE_H
+
+#include "clsa.h"
+#include "src/cli/files.h"
+#include "src/cli/options.h"
+
+/* Name of the model file that the options, the environment or the
+   installation give, in this order. Static storage or that of argv. */
+const char *cli_model_path(const struct cli_common *common);
+
+int cli_model_open(const struct cli_common *common, clsa_model **model);
+
+/* Options of a session; `need` tokens are enough where -c is not given (0:
+   the model's context), but no more than the model's context. */
+void cli_session_options(const struct cli_common *common,
+                         const clsa_model *model, uint64_t need,
+                         clsa_session_options *options);
+
+/* Open a session of these options with another policy (NULL: --attention). */
+int cli_session_open(const struct cli_common *common, clsa_model *model,
+                     uint64_t need, const char *attention,
+                     clsa_session **session);
+
+/* The policy a session has: --attention, or the model's default. */
+const char *cli_attention(const struct cli_common *common,
+                          const clsa_model *model);
+
+/*
+ * Read tokens as clsa_session_append does; on_progress is taken. Where
+ * `base` is not CLI_QUIET, progress counts on from there. Returns
+ * CLI_INTERRUPTED, said already, when the user stops it.
+ */
+#define CLI_QUIET UINT64_MAX
+int cli_append(clsa_session *session, const int32_t *ids, size_t count,
+               const clsa_append *how, uint64_t base);
+
+/* Tokenise a text; add the ids to those there are. */
+int cli_tokenize(const clsa_model *model, const char *text, size_t size,
+                 unsigned flags, struct cli_ids *ids);
+
+/* Policies of --attention "a,b,c", letter for letter, at least one. */
+struct cli_policies {
+    char *text;
+    const char **names;
+    size_t count;
+};
+
+int cli_policies_parse(const struct cli_common *common, const clsa_model *model,
+                       struct cli_policies *policies);
+
+/* Have a session check all of them, before any work. */
+int cli_policies_check(const struct cli_policies *policies,
+                       clsa_session *session);
+void cli_policies_free(struct cli_policies *policies);
+
+#endif /* CLSA_CLI_ENGINE_H */

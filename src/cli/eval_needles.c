@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * eval needles: how many planted facts each policy recalls. What the
+ * questions on a context have in common is read once; every question is then
+ * asked under every policy in a fork of its own, greedily.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/cli/commands.h"
+#include "src/cli/message.h"
+#include "src/cli/needles.h"
+#include "src/cli/progress.h"
+
+struct needles_options {
+    struct cli_common common;
+    const char *file;
+};
+
+static const struct cli_option needles_table[] = {
+    {.kind = CLI_TEXT,
+     .name = "file",
+     .argument = "FILE",
+     .help = "contexts and questions, one JSON object per line",
+     .offset = offsetof(struct needles_options, file)},
+    {0}};
+
+struct evaluation {
+    const struct needles_options *options;
+    clsa_model *model;
+    clsa_session *session;
+    clsa_sampler *sampler; /* greedy */
+    int32_t eos;
+    struct cli_needles needles;
+    struct cli_policies policies;
+    uint64_t *recalled; /* [policies] */
+    uint64_t done;      /* tokens of the progress */
+};
+
+/* Add the text of a token (-1: the rest) to the output. */
+static int add_token(const clsa_model *model, clsa_detokenizer *decoder,
+                     int32_t id, struct cli_text *output)
+{
+    clsa_error error;
+    char *text;
+    size_t size;
+    int status;
+
+    if (clsa_detokenize(model, decoder, id, &text, &size, &error) != CLSA_OK)
+        return cli_fail_error(&error);
+    status = cli_text_add(output, text, size);
+    clsa_free(text);
+    return status;
+}
+
+/* Generate until the verdict is clear. The session has the logits that
+   follow the question. */
+static int judge(struct evaluation *work, clsa_session *session,
+                 const char *answer, struct cli_text *output, int *verdict)
+{
+    clsa_detokenizer decoder = {{0}, 0};
+    uint64_t room = cli_needle_room(answer);
+    clsa_error error;
+    int32_t id;
+
+    *verdict = -1;
+    while (*verdict < 0 && room-- > 0) {
+        if (clsa_sampler_sample(work->sampler, session, &id, &error) != CLSA_OK)
+            return cli_fail_error(&error);
+        if (id == work->eos)
+            break;
+        CLI_TRY(add_token(work->model, &decoder, id, output));
+        *verdict = cli_needle_verdict(output->data, answer, 0);
+        if (clsa_session_length(session) == clsa_session_context(session))
+            break;
+        if (*verdict < 0 &&
+            clsa_session_append(session, &id, 1, NULL, &error) != CLSA_OK)
+            return cli_fail_error(&error);
+    }
+    CLI_TRY(add_token(work->model, &decoder, -1, output));
+    if (*verdict < 0)
+        *verdict = cli_needle_verdict(output->data, answer, 1);
+    return CLI_DONE;
+}
+
+static int ask_fork(struct evaluation *work, clsa_session *fork,
+                    const struct cli_needle *line,
+                    const struct cli_question *question, size_t policy)
+{
+    static const clsa_append last = {.want = CLSA_WANT_LAST};
+    const char *name = work->policies.names[policy];
+    size_t rest = question->ids.count - line->common;
+    struct cli_text output = {0};
+    clsa_error error;
+    int status, verdict = 0;
+
+    if (clsa_session_set_attention(fork, name, &error) != CLSA_OK)
+        return cli_fail_error(&error);
+    CLI_TRY(cli_append(fork, question->ids.ids + line->common, rest, &last,
+                       work->done));
+    work->done += rest;
+    status = judge(work, fork, question->answer, &output, &verdict);
+    if (status == CLI_DONE) {
+        work->recalled[policy] += (uint64_t)verdict;
+        cli_detail("%s: asked for '%s', said '%s': %s", name, question->answer,
+                   output.data, verdict ? "recalled" : "not recalled");
+    }
+    cli_text_free(&output);
+    return status;
+}
+
+/* Ask one question under one policy. */
+static int ask(struct evaluation *work, const struct cli_needle *line,
+               const struct cli_question *question, size_t policy)
+{
+    clsa_session *fork;
+    clsa_error error;
+    int status;
+
+    if (clsa_session_fork(work->session, &fork, &error) != CLSA_OK)
+        return cli_fail_error(&error);
+    status = ask_fork(work, fork, line, question, policy);
+    clsa_session_close(fork);
+    return status;
+}
+
+static int ask_line(struct evaluation *work, const struct cli_needle *line)
+{
+    static const clsa_append only_read = {.want = CLSA_WANT_NONE};
+    clsa_error error;
+    size_t i, policy;
+
+    if (clsa_session_truncate(work->session, 0, &error) != CLSA_OK)
+        return cli_fail_error(&error);
+    if (line->common > 0)
+        CLI_TRY(cli_append(work->session, line->questions[0].ids.ids,
+                           line->common, &only_read, work->done));
+    work->done += line->common;
+    for (i = 0; i < line->count; i++)
+        for (policy = 0; policy < work->policies.count; policy++)
+            CLI_TRY(ask(work, line, &line->questions[i], policy));
+    return CLI_DONE;
+}
+
+/* Tokens to read, for the progress. */
+static uint64_t reading_work(const struct evaluation *work)
+{
+    uint64_t tokens = 0;
+    size_t i, j;
+
+    for (i = 0; i < work->needles.count; i++) {
+        const struct cli_needle *line = &work->needles.lines[i];
+
+        tokens += line->common;
+        for (j = 0; j < line->count; j++)
+            tokens += work->policies.count *
+                      (line->questions[j].ids.count - line->common);
+    }
+    return tokens;
+}
+
+static int print_results(const struct evaluation *work)
+{
+    uint64_t asked = work->needles.asked;
+    uint64_t tokens = (work->needles.tokens + asked / 2) / asked;
+    json_t *list = json_array();
+    size_t i;
+
+    if (!work->options->common.json)
+        printf("%-16s %6s %9s %15s\n", "policy", "asked", "recalled",
+               "context_tokens");
+    for (i = 0; i < work->policies.count; i++) {
+        const char *name = work->policies.names[i];
+
+        if (!work->options->common.json)
+            printf("%-16s %6" PRIu64 " %9" PRIu64 " %15" PRIu64 "\n", name,
+                   asked, work->recalled[i], tokens);
+        CLI_TRY(cli_json_append(
+            list, json_pack("{ss sI sI sI}", "policy", name, "asked",
+                            (json_int_t)asked, "recalled",
+                            (json_int_t)work->recalled[i], "context_tokens",
+                            (json_int_t)tokens)));
+    }
+    if (work->options->common.json)
+        return cli_json_print(list);
+    json_decref(list);
+    return CLI_DONE;
+}
+
+/* Refuse contexts that do not fit, before any work. */
+static int check_room(const struct evaluation *work)
+{
+    uint64_t context = clsa_session_context(work->session);
+    size_t i, j;
+
+    for (i = 0; i < work->needles.count; i++)
+        for (j = 0; j < work->needles.lines[i].count; j++) {
+            size_t count = work->needles.lines[i].questions[j].ids.count;
+
+            if (count > context)
+                return cli_fail("%s: context %zu: %zu tokens do not fit a "
+                                "context of %" PRIu64 ": use a larger -c",
+                                work->options->file, i + 1, count, context);
+        }
+    return CLI_DONE;
+}
+
+static int open_sampler(struct evaluation *work)
+{
+    clsa_sampler_options options;
+    clsa_error error;
+
+    clsa_sampler_options_init(&options);
+    options.temperature = 0;
+    if (clsa_sampler_open(&work->sampler, &options, &error) != CLSA_OK)
+        return cli_fail_error(&error);
+    return CLI_DONE;
+}
+
+static int eval_file(struct evaluation *work)
+{
+    const struct needles_options *o = work->options;
+    size_t i;
+
+    CLI_TRY(cli_policies_parse(&o->common, work->model, &work->policies));
+    CLI_TRY(cli_needles_read(o->file, work->model, &work->needles));
+    CLI_TRY(open_sampler(work));
+    CLI_TRY(cli_session_open(&o->common, work->model, work->needles.longest,
+                             work->policies.names[0], &work->session));
+    CLI_TRY(cli_policies_check(&work->policies, work->session));
+    CLI_TRY(check_room(work));
+    work->recalled = calloc(work->policies.count, sizeof *work->recalled);
+    if (work->recalled == NULL)
+        return cli_fail_memory();
+    cli_progress_start("reading", "tokens", reading_work(work));
+    for (i = 0; i < work->needles.count; i++)
+        CLI_TRY(ask_line(work, &work->needles.lines[i]));
+    cli_progress_end();
+    return print_results(work);
+}
+
+static int eval_open(const struct needles_options *options)
+{
+    struct evaluation work = {.options = options};
+    clsa_model_info info;
+    int status = cli_model_open(&options->common, &work.model);
+
+    if (status == CLI_DONE) {
+        clsa_model_get_info(work.model, &info);
+        work.eos = info.eos;
+        status = eval_file(&work);
+    }
+    free(work.recalled);
+    cli_needles_free(&work.needles);
+    cli_policies_free(&work.policies);
+    clsa_sampler_close(work.sampler);
+    clsa_session_close(work.session);
+    clsa_model_close(work.model);
+    return status;
+}
+
+static int needles_run(int argc, char **argv)
+{
+    const struct cli_command *self = &cli_command_eval_needles;
+    struct needles_options options = {.common = CLI_COMMON_INIT};
+    int first;
+
+    CLI_TRY(cli_options_parse(self, argc, argv, &options, &first));
+    if (first == 0)
+        return CLI_DONE;
+    if (first < argc)
+        return cli_usage(self, "unexpected argument '%s'", argv[first]);
+    if (options.file == NULL)
+        return cli_usage(self, "give --file FILE");
+    return eval_open(&options);
+}
+
+const struct cli_command cli_command_eval_needles = {
+    .name = "eval needles",
+    .usage = "--file FILE",
+    .summary = "Count the planted facts that are recalled from contexts.",
+    .groups = CLI_GROUP_MODEL | CLI_GROUP_SESSION,
+    .options = needles_table,
+    .run = needles_run};

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * eval perplexity: mean loss over windows of a text that lie side by side.
+ * Counted are the tokens of each window's second half, or all but its first.
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/cli/commands.h"
+#include "src/cli/message.h"
+#include "src/cli/progress.h"
+#include "src/cli/score.h"
+
+struct perplexity_options {
+    struct cli_common common;
+    const char *file, *positions;
+};
+
+#define AT(member) offsetof(struct perplexity_options, member)
+
+static const struct cli_option perplexity_table[] = {
+    {.kind = CLI_TEXT,
+     .name = "file",
+     .argument = "FILE",
+     .help = "the text, - for standard input",
+     .offset = AT(file)},
+    {.kind = CLI_CHOICE,
+     .name = "positions",
+     .argument = "half|all",
+     .help = "count the second half of each window or all; default: half",
+     .offset = AT(positions)},
+    {0}};
+
+struct perplexity {
+    const struct perplexity_options *options;
+    clsa_model *model;
+    clsa_session *session;
+    struct cli_ids ids;
+    struct cli_policies policies;
+    struct cli_loss *losses; /* [policies] */
+    uint64_t window;
+};
+
+static int tokenize_file(struct perplexity *work)
+{
+    struct cli_text text = {0};
+    int status = cli_file_read(work->options->file, &text);
+
+    if (status == CLI_DONE)
+        status = cli_tokenize(work->model, text.data, text.size,
+                              CLSA_TOKENIZE_SPECIAL, &work->ids);
+    cli_text_free(&text);
+    return status;
+}
+
+/* The mask of a window: position i counts when token i + 1 does. */
+static uint8_t *make_mask(const struct perplexity *work)
+{
+    int half = strcmp(work->options->positions, "half") == 0;
+    uint64_t first = half ? work->window / 2 - 1 : 0;
+    uint8_t *mask = calloc(work->window, 1);
+
+    if (mask != NULL)
+        memset(mask + first, 1, work->window - 1 - first);
+    return mask;
+}
+
+static int eval_windows(struct perplexity *work, const uint8_t *mask)
+{
+    struct cli_scorer scorer = {.session = work->session,
+                                .policies = &work->policies,
+                                .loss = work->losses};
+    uint64_t windows = work->ids.count / work->window, i;
+    clsa_model_info info;
+
+    clsa_model_get_info(work->model, &info);
+    scorer.vocab = info.vocab;
+    cli_progress_start("reading", "tokens",
+                       windows *
+                           cli_score_work(&work->policies, mask, work->window));
+    for (i = 0; i < windows; i++)
+        CLI_TRY(cli_score(&scorer, work->ids.ids + i * work->window, mask,
+                          work->window));
+    cli_progress_end();
+    if (work->ids.count % work->window != 0)
+        cli_note("%s: the last %" PRIu64 " tokens fill no window and are left "
+                 "out",
+                 work->options->file, work->ids.count % work->window);
+    return CLI_DONE;
+}
+
+static int print_results(const struct perplexity *work)
+{
+    json_t *list = json_array();
+    size_t i;
+
+    if (!work->options->common.json)
+        printf("%-16s %8s %8s  %9s  %s\n", "policy", "context", "tokens",
+               "loss", "perplexity");
+    for (i = 0; i < work->policies.count; i++) {
+        const struct cli_loss *sum = &work->losses[i];
+        double loss = sum->sum / (double)sum->count;
+
+        if (!work->options->common.json)
+            printf("%-16s %8" PRIu64 " %8" PRIu64 "  %9.6f  %.4f\n",
+                   work->policies.names[i], work->window, sum->count, loss,
+                   exp(loss));
+        CLI_TRY(
+            cli_json_append(list, json_pack("{ss sI sI sf sf}", "policy",
+                                            work->policies.names[i], "context",
+                                            (json_int_t)work->window, "tokens",
+                                            (json_int_t)sum->count, "loss",
+                                            loss, "perplexity", exp(loss))));
+    }
+    if (work->options->common.json)
+        return cli_json_print(list);
+    json_decref(list);
+    return CLI_DONE;
+}
+
+static int eval_text(struct perplexity *work)
+{
+    const struct perplexity_options *o = work->options;
+    uint8_t *mask;
+    int status;
+
+    CLI_TRY(cli_policies_parse(&o->common, work->model, &work->policies));
+    CLI_TRY(tokenize_file(work));
+    CLI_TRY(cli_session_open(&o->common, work->model, work->ids.count,
+                             work->policies.names[0], &work->session));
+    CLI_TRY(cli_policies_check(&work->policies, work->session));
+    work->window = clsa_session_context(work->session);
+    if (work->window < 2)
+        return cli_usage(&cli_command_eval_perplexity,
+                         "--context: a window needs at least 2 tokens");
+    if (work->ids.count < work->window)
+        return cli_fail("%s: %zu tokens do not fill one window of %" PRIu64
+                        ": use a smaller -c or a longer text",
+                        o->file, work->ids.count, work->window);
+    mask = make_mask(work);
+    work->losses = calloc(work->policies.count, sizeof *work->losses);
+    if (mask == NULL || work->losses == NULL)
+        status = cli_fail_memory();
+    else
+        status = eval_windows(work, mask);
+    free(mask);
+    return status == CLI_DONE ? print_results(work) : status;
+}
+
+static int eval_open(const struct perplexity_options *options)
+{
+    struct perplexity work = {.options = options};
+    int status = cli_model_open(&options->common, &work.model);
+
+    if (status == CLI_DONE)
+        status = eval_text(&work);
+    free(work.ids.ids);
+    free(work.losses);
+    cli_policies_free(&work.policies);
+    clsa_session_close(work.session);
+    clsa_model_close(work.model);
+    return status;
+}
+
+static int perplexity_run(int argc, char **argv)
+{
+    const struct cli_command *self = &cli_command_eval_perplexity;
+    struct perplexity_options options = {.common = CLI_COMMON_INIT,
+                                         .positions = "half"};
+    int first;
+
+    CLI_TRY(cli_options_parse(self, argc, argv, &options, &first));
+    if (first == 0)
+        return CLI_DONE;
+    if (first < argc)
+        return cli_usage(self, "unexpected argument '%s'", argv[first]);
+    if (options.file == NULL)
+        return cli_usage(self, "give --file FILE");
+    return eval_open(&options);
+}
+
+const struct cli_command cli_command_eval_perplexity = {
+    .name = "eval perplexity",
+    .usage = "--file FILE",
+    .summary = "Loss and perplexity of a text, in windows of -c tokens.",
+    .groups = CLI_GROUP_MODEL | CLI_GROUP_SESSION,
+    .options = perplexity_table,
+    .run = perplexity_run};

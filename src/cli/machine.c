@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * machine: CPU name from /proc/cpuinfo where it has one, else the machine
+ * type of uname.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "src/cli/engine.h"
+#include "src/cli/machine.h"
+#include "src/cli/message.h"
+
+/* Value of a "model name : VALUE" line, or NULL. */
+static const char *cpuinfo_value(char *line)
+{
+    char *value;
+
+    if (strncmp(line, "model name", 10) != 0)
+        return NULL;
+    value = strchr(line, ':');
+    if (value == NULL)
+        return NULL;
+    value += 1 + strspn(value + 1, " \t");
+    value[strcspn(value, "\n")] = '\0';
+    return value;
+}
+
+static void cpu_name(char *name, size_t capacity)
+{
+    FILE *file = fopen("/proc/cpuinfo", "r");
+    struct utsname system;
+    char line[512];
+    const char *value = NULL;
+
+    snprintf(name, capacity, "%s",
+             uname(&system) == 0 ? system.machine : "unknown");
+    while (file != NULL && value == NULL && fgets(line, sizeof line, file))
+        value = cpuinfo_value(line);
+    if (value != NULL)
+        snprintf(name, capacity, "%s", value);
+    if (file != NULL)
+        fclose(file);
+}
+
+/* Names of the levels, "ref avx2". */
+static int level_names(struct cli_text *names)
+{
+    const char *const *level = clsa_simd_levels();
+
+    for (; *level != NULL; level++) {
+        if (names->size > 0)
+            CLI_TRY(cli_text_add(names, " ", 1));
+        CLI_TRY(cli_text_add(names, *level, strlen(*level)));
+    }
+    return CLI_DONE;
+}
+
+static json_t *level_list(void)
+{
+    const char *const *level = clsa_simd_levels();
+    json_t *list = json_array();
+
+    for (; *level != NULL; level++)
+        json_array_append_new(list, json_string(*level));
+    return list;
+}
+
+int cli_machine_print(const struct cli_common *common)
+{
+    const char *path = cli_model_path(common);
+    int present = access(path, R_OK) == 0;
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    uint64_t memory = (uint64_t)pages * (uint64_t)size;
+    struct cli_text names = {0};
+    char cpu[256];
+    int status;
+
+    cpu_name(cpu, sizeof cpu);
+    if (common->json)
+        return cli_json_print(
+            json_pack("[{ss so sI sI so so sb}]", "version", clsa_version(),
+                      "cpu", cli_json_text(cpu), "cpus", (json_int_t)cpus,
+                      "memory", (json_int_t)memory, "simd", level_list(),
+                      "model", cli_json_text(path), "model_present", present));
+    status = level_names(&names);
+    if (status == CLI_DONE)
+        printf("version  %s\ncpu      %s\ncpus     %ld\n"
+               "memory   %.1f GiB\nsimd     %s\nmodel    %s%s\n",
+               clsa_version(), cpu, cpus, (double)memory / 1073741824,
+               names.data, path, present ? "" : " (not there)");
+    cli_text_free(&names);
+    return status;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * clsa: the program. Finds the command, runs it, and sees at the end that all
+ * of its output has arrived.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "src/cli/commands.h"
+#include "src/cli/message.h"
+#include "src/cli/progress.h"
+
+static const struct cli_command *const commands[] = {
+    &cli_command_run,  &cli_command_tokenize, &cli_command_detokenize,
+    &cli_command_eval, &cli_command_info,     NULL};
+
+static void help(const struct cli_command *const *list, const char *prefix,
+                 const char *about)
+{
+    printf("usage: %s COMMAND [options]\n\n%s\n\nCommands:\n", prefix, about);
+    for (; *list != NULL; list++) {
+        const char *space = strrchr((*list)->name, ' ');
+
+        printf("  %-12s %s\n", space != NULL ? space + 1 : (*list)->name,
+               (*list)->summary);
+    }
+    printf("\n%s COMMAND --help lists the options of a command.\n", prefix);
+}
+
+static int is_named(const struct cli_command *command, const char *name)
+{
+    const char *space = strrchr(command->name, ' ');
+
+    return strcmp(space != NULL ? space + 1 : command->name, name) == 0;
+}
+
+int cli_commands_run(const struct cli_command *const *list, const char *prefix,
+                     const char *about, int argc, char **argv)
+{
+    const struct cli_command *const *each;
+    const char *name = argc > 1 ? argv[1] : NULL;
+
+    if (name == NULL) {
+        fprintf(stderr, "%s: a command is missing; see %s --help\n", prefix,
+                prefix);
+        return CLI_USAGE;
+    }
+    for (each = list; *each != NULL; each++)
+        if (is_named(*each, name))
+            return (*each)->run(argc - 1, argv + 1);
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        help(list, prefix, about);
+        return CLI_DONE;
+    }
+    if (strcmp(name, "--version") == 0) {
+        cli_options_version();
+        return CLI_DONE;
+    }
+    fprintf(stderr, "%s: unknown command %s; see %s --help\n", prefix, name,
+            prefix);
+    return CLI_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    cli_interrupt_install();
+    return cli_output_finish(cli_commands_run(
+        commands, "clsa",
+        "Inference for YOCO models with cross-layer sparse attention.", argc,
+        argv));
+}

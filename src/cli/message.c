@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * message: lines on stderr and the end of stdout. The progress bar shares the
+ * terminal with them and is taken off before each line. A write error on
+ * stdout is remembered with its errno when it is first seen.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "src/cli/message.h"
+#include "src/cli/progress.h"
+
+static int message_level;
+static int output_errno;
+
+void cli_message_set_level(int level)
+{
+    message_level = level;
+}
+
+int cli_message_level(void)
+{
+    return message_level;
+}
+
+CLI_PRINTF(1, 0)
+static void say(const char *format, va_list arguments)
+{
+    cli_progress_clear();
+    fputs("clsa: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+}
+
+int cli_fail(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    say(format, arguments);
+    va_end(arguments);
+    return CLI_FAILED;
+}
+
+int cli_fail_memory(void)
+{
+    return cli_fail("out of memory: close other programs or use less input");
+}
+
+int cli_fail_error(const clsa_error *error)
+{
+    if (error->status == CLSA_ERR_STOPPED)
+        return cli_progress_interrupted();
+    return cli_fail("%s", error->message);
+}
+
+int cli_fail_option(const clsa_error *error)
+{
+    int status = cli_fail_error(error);
+
+    return error->status == CLSA_ERR_ARGUMENT ? CLI_USAGE : status;
+}
+
+void cli_note(const char *format, ...)
+{
+    va_list arguments;
+
+    if (message_level < 0)
+        return;
+    va_start(arguments, format);
+    say(format, arguments);
+    va_end(arguments);
+}
+
+void cli_detail(const char *format, ...)
+{
+    va_list arguments;
+
+    if (message_level < 1)
+        return;
+    va_start(arguments, format);
+    say(format, arguments);
+    va_end(arguments);
+}
+
+int cli_output_lost(void)
+{
+    if (output_errno == 0 && ferror(stdout))
+        output_errno = errno != 0 ? errno : EIO;
+    return output_errno != 0;
+}
+
+int cli_output_finish(int status)
+{
+    if (fflush(stdout) != 0 && output_errno == 0)
+        output_errno = errno;
+    if (!cli_output_lost())
+        return status;
+    if (output_errno != EPIPE)
+        cli_fail("standard output: %s: the output is not complete",
+                 strerror(output_errno));
+    return status == CLI_DONE ? CLI_FAILED : status;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * message: everything the program says on stderr, and its exit statuses. One
+ * message is one line that starts with "clsa: ". Functions of the program
+ * that can fail return an exit status, CLI_DONE being 0, and have already
+ * said why; CLI_TRY hands such a status on.
+ */
+#ifndef CLSA_CLI_MESSAGE_H
+#define CLSA_CLI_MESSAGE_H
+
+#include "clsa.h"
+
+enum cli_status {
+    CLI_DONE = 0,
+    CLI_FAILED = 1,
+    CLI_USAGE = 2,
+    CLI_INTERRUPTED = 130
+};
+
+#if defined(__GNUC__)
+#define CLI_PRINTF(string, first) __attribute__((format(printf, string, first)))
+#else
+#define CLI_PRINTF(string, first)
+#endif
+
+#define CLI_TRY(call)                                                          \
+    do {                                                                       \
+        int try_ = (call);                                                     \
+        if (try_ != CLI_DONE)                                                  \
+            return try_;                                                       \
+    } while (0)
+
+/* What is said: nothing but failures (-1), notes too (0), details too (1). */
+void cli_message_set_level(int level);
+int cli_message_level(void);
+
+/* Say what failed, where, and what to do. Returns CLI_FAILED. */
+int cli_fail(const char *format, ...) CLI_PRINTF(1, 2);
+
+/* The same for a refused allocation. */
+int cli_fail_memory(void);
+
+/* Say what a call of the library failed with. Returns CLI_FAILED, or
+   CLI_INTERRUPTED with a line about what was done for CLSA_ERR_STOPPED. */
+int cli_fail_error(const clsa_error *error);
+
+/* The same where CLSA_ERR_ARGUMENT means a wrong option: CLI_USAGE. */
+int cli_fail_option(const clsa_error *error);
+
+/* One line of information: unless -q, and with -v only. */
+void cli_note(const char *format, ...) CLI_PRINTF(1, 2);
+void cli_detail(const char *format, ...) CLI_PRINTF(1, 2);
+
+/* 1 once something written to stdout was lost. */
+int cli_output_lost(void);
+
+/* Flush stdout at the end of the program. Returns `status`, or CLI_FAILED
+   when output was lost: with a message, but quietly for a closed pipe. */
+int cli_output_finish(int status);
+
+#endif /* CLSA_CLI_MESSAGE_H */

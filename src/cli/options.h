@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * options: the one description of every command. A command has a table of its
+ * own options and names the shared groups it takes; parsing, --help and
+ * whatever else lists options are generated from these tables. A parsed value
+ * goes to its place in the command's options struct, whose first member is
+ * the struct cli_common of the shared groups.
+ */
+#ifndef CLSA_CLI_OPTIONS_H
+#define CLSA_CLI_OPTIONS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "clsa.h"
+
+/* What an option takes, and the type of the member at its offset. */
+enum cli_kind {
+    CLI_END = 0, /* of a table */
+    CLI_FLAG,    /* nothing; int, counts */
+    CLI_TEXT,    /* any text; const char * */
+    CLI_TEXTS,   /* any text, may be repeated; struct cli_texts */
+    CLI_CHOICE,  /* one of the words of `argument`; const char * */
+    CLI_TYPE,    /* the same in any case, names of types; clsa_type */
+    CLI_SIZE,    /* min..max with K, M, G as powers of 1024; uint64_t */
+    CLI_REAL,    /* low..high; double */
+    CLI_HELP,    /* acts at once */
+    CLI_VERSION  /* acts at once */
+};
+
+struct cli_option {
+    enum cli_kind kind;
+    char letter; /* short name, or 0 */
+    const char *name;
+    const char *argument; /* its name in --help, choices as "a|b|c" */
+    const char *help;     /* one line */
+    size_t offset;
+    uint64_t min, max; /* CLI_SIZE */
+    double low, high;  /* CLI_REAL */
+};
+
+/* Values of a repeatable option; they point into argv. */
+struct cli_texts {
+    const char **values;
+    size_t count;
+};
+
+/* Shared options. */
+struct cli_common {
+    const char *model;     /* NULL: the default */
+    uint64_t threads;      /* 0: physical cores */
+    const char *simd;      /* NULL: the best */
+    const char *numa;      /* NULL: auto */
+    uint64_t context;      /* 0: what the command needs */
+    const char *attention; /* NULL: the model's default */
+    clsa_type kv_type, index_type;
+    int json, quiet, verbose;
+};
+
+#define CLI_COMMON_INIT                                                        \
+    {                                                                          \
+        .kv_type = CLSA_TYPE_BF16, .index_type = CLSA_TYPE_I8                  \
+    }
+
+/* Shared groups: -m -t --simd --numa; -c --attention --kv-type --index-type.
+   --json -q -v --help --version belong to every command. */
+#define CLI_GROUP_MODEL   1u
+#define CLI_GROUP_SESSION 2u
+
+struct cli_command {
+    const char *name;  /* "eval needles" */
+    const char *usage; /* what follows the name and the options */
+    const char *summary;
+    unsigned groups;                   /* CLI_GROUP_* */
+    const struct cli_option *options;  /* own table, or NULL */
+    int (*run)(int argc, char **argv); /* argv[0] is the last word of name */
+    const struct cli_command *const *commands; /* instead of run, or NULL */
+};
+
+/*
+ * Parse argv into `options`. On return argv[*first] is the first operand.
+ * Returns CLI_DONE, or CLI_USAGE with its message; after --help or --version,
+ * which print to stdout, *first is 0 and the caller returns CLI_DONE.
+ */
+int cli_options_parse(const struct cli_command *command, int argc, char **argv,
+                      void *options, int *first);
+void cli_texts_free(struct cli_texts *texts);
+
+/* Say that a command was used wrongly, and point to its --help. Returns
+   CLI_USAGE. */
+int cli_usage(const struct cli_command *command, const char *format, ...)
+#if defined(__GNUC__)
+    __attribute__((format(printf, 2, 3)))
+#endif
+    ;
+
+/* --help of a command, and the line of --version. */
+void cli_options_help(const struct cli_command *command);
+void cli_options_version(void);
+
+/* Strict parsers: all of the text, in range, or 0 is returned. */
+int cli_parse_size(const char *text, uint64_t min, uint64_t max,
+                   uint64_t *value);
+int cli_parse_real(const char *text, double low, double high, double *value);
+
+#endif /* CLSA_CLI_OPTIONS_H */

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * progress: the bar, at most ten times a second and only where stderr is a
+ * terminal and -q is not given, and the signal handlers.
+ */
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "src/cli/message.h"
+#include "src/cli/progress.h"
+
+enum { BAR_WIDTH = 24 };
+
+static struct {
+    const char *what, *unit;
+    uint64_t done, total;
+    double started, drawn;
+    int visible;
+} work;
+
+static volatile sig_atomic_t interrupts;
+
+double cli_seconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static void draw(double now)
+{
+    static const char full[] = "########################";
+    double share = work.total != 0 ? (double)work.done / (double)work.total : 0;
+    int filled = (int)(share * BAR_WIDTH);
+    double rate = (double)work.done / (now - work.started + 1e-9);
+
+    fprintf(stderr, "\r%s [%-*.*s] %" PRIu64 "/%" PRIu64 " %s, %.4g/s\033[K",
+            work.what, BAR_WIDTH, filled, full, work.done, work.total,
+            work.unit, rate);
+    fflush(stderr);
+    work.drawn = now;
+    work.visible = 1;
+}
+
+void cli_progress_start(const char *what, const char *unit, uint64_t total)
+{
+    work.what = what;
+    work.unit = unit;
+    work.done = 0;
+    work.total = total;
+    work.started = work.drawn = cli_seconds();
+}
+
+void cli_progress_update(uint64_t done)
+{
+    double now;
+
+    work.done = done;
+    if (cli_message_level() < 0 || !isatty(STDERR_FILENO))
+        return;
+    now = cli_seconds();
+    if (now - work.drawn >= 0.1)
+        draw(now);
+}
+
+void cli_progress_clear(void)
+{
+    if (work.visible) {
+        fputs("\r\033[K", stderr);
+        fflush(stderr);
+        work.visible = 0;
+    }
+}
+
+void cli_progress_end(void)
+{
+    cli_progress_clear();
+}
+
+int cli_progress_interrupted(void)
+{
+    cli_fail("interrupted after %" PRIu64 " of %" PRIu64 " %s", work.done,
+             work.total, work.unit);
+    return CLI_INTERRUPTED;
+}
+
+/* Only what is allowed in a handler. */
+static void on_signal(int number)
+{
+    (void)number;
+    if (interrupts != 0)
+        _exit(CLI_INTERRUPTED);
+    interrupts = 1;
+}
+
+/* No SA_RESTART: a read from the terminal has to come back. */
+void cli_interrupt_install(void)
+{
+    struct sigaction action;
+
+    memset(&action, 0, sizeof action);
+    sigemptyset(&action.sa_mask);
+    action.sa_handler = on_signal;
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    action.sa_handler = SIG_IGN;
+    sigaction(SIGPIPE, &action, NULL);
+}
+
+int cli_interrupt_seen(void)
+{
+    return interrupts != 0;
+}
