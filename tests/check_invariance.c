@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The same tokens give the same bits: for any number of threads, any size of
+ * the prompt blocks, and whatever the session went through before (saved,
+ * loaded, forked, truncated, in a batch). Model: CLSA_TEST_MODEL.
+ */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clsa.h"
+
+#define TOKENS    2600
+#define FILE_NAME "check_invariance.session"
+
+static clsa_model *model;
+static clsa_model_info info;
+static int32_t ids[TOKENS];
+
+static clsa_model *open_model(uint32_t threads)
+{
+    const char *path = getenv("CLSA_TEST_MODEL");
+    clsa_model_options options;
+    clsa_error error;
+    clsa_model *m;
+    clsa_model_options_init(&options);
+    options.threads = threads;
+    ck_assert_msg(clsa_model_open(&m,
+                                  path ? path : "models/clsa-tiny-q8_0.gguf",
+                                  &options, &error) == CLSA_OK,
+                  "%s", error.message);
+    return m;
+}
+
+static clsa_session_options make_options(const char *attention, uint32_t block,
+                                         clsa_type kv)
+{
+    clsa_session_options options;
+    clsa_session_options_init(&options);
+    options.attention = attention;
+    options.context = 6000;
+    options.prefill_block = block;
+    options.kv_type = kv;
+    return options;
+}
+
+static clsa_session *open_session(clsa_model *m, const char *attention,
+                                  uint32_t block, clsa_type kv)
+{
+    clsa_session_options options = make_options(attention, block, kv);
+    clsa_session *s;
+    ck_assert_int_eq(clsa_session_open(&s, m, &options, NULL), CLSA_OK);
+    return s;
+}
+
+static void append(clsa_session *s, size_t from, size_t count)
+{
+    clsa_error error;
+    ck_assert_msg(clsa_session_append(s, ids + from, count, NULL, &error) ==
+                      CLSA_OK,
+                  "%s", error.message);
+}
+
+/* Same logits, bit for bit, and the same rows read. */
+static void check_same(const clsa_session *a, const clsa_session *b)
+{
+    size_t n, m;
+    const uint32_t *rows = clsa_session_rows(a, &n);
+    const uint32_t *other = clsa_session_rows(b, &m);
+    ck_assert(clsa_session_logits(a) && clsa_session_logits(b));
+    ck_assert_int_eq(memcmp(clsa_session_logits(a), clsa_session_logits(b),
+                            info.vocab * sizeof(float)),
+                     0);
+    ck_assert_int_eq(rows != NULL, other != NULL);
+    if (!rows)
+        return;
+    ck_assert_uint_eq(n, m);
+    ck_assert_int_eq(memcmp(rows, other, n * sizeof *rows), 0);
+}
+
+static void setup(void)
+{
+    uint32_t random = 1;
+    model = open_model(2);
+    clsa_model_get_info(model, &info);
+    for (int i = 0; i < TOKENS; i++) {
+        random = random * 1103515245u + 12345u;
+        ids[i] = (int32_t)((random >> 8) % info.vocab);
+    }
+}
+
+static void teardown(void)
+{
+    clsa_model_close(model);
+}
+
+START_TEST(blocks)
+{
+    static const uint32_t sizes[] = {1, 7, 64, 255};
+    clsa_session *a = open_session(model, "clsa:64", 256, CLSA_TYPE_BF16);
+    append(a, 0, 1500);
+    for (size_t i = 0; i < 4; i++) {
+        clsa_session *b =
+            open_session(model, "clsa:64", sizes[i], CLSA_TYPE_BF16);
+        append(b, 0, 1500);
+        check_same(a, b);
+        clsa_session_close(b);
+    }
+    clsa_session_close(a);
+}
+END_TEST
+
+START_TEST(threads)
+{
+    static const char *const policies[] = {"clsa:64", "dense", "window:300"};
+    for (uint32_t n = 1; n <= 5; n += 2) {
+        clsa_model *other = open_model(n);
+        for (size_t i = 0; i < 3; i++) {
+            clsa_session *a =
+                open_session(model, policies[i], 256, CLSA_TYPE_BF16);
+            clsa_session *b =
+                open_session(other, policies[i], 256, CLSA_TYPE_BF16);
+            append(a, 0, 1300);
+            append(b, 0, 1300);
+            check_same(a, b);
+            clsa_session_close(a);
+            clsa_session_close(b);
+        }
+        clsa_model_close(other);
+    }
+}
+END_TEST
+
+START_TEST(forked)
+{
+    clsa_session *a = open_session(model, "clsa:64", 256, CLSA_TYPE_BF16), *b;
+    append(a, 0, 1000);
+    ck_assert_int_eq(clsa_session_fork(a, &b, NULL), CLSA_OK);
+    check_same(a, b);
+    append(b, 1500, 20); /* goes its own way, and does not disturb */
+    append(a, 1000, 20);
+    clsa_session_close(b);
+    b = open_session(model, "clsa:64", 256, CLSA_TYPE_BF16);
+    append(b, 0, 1020);
+    check_same(a, b);
+    clsa_session_close(a);
+    clsa_session_close(b);
+}
+END_TEST
+
+START_TEST(saved)
+{
+    clsa_session_options options = make_options("clsa:64", 256, CLSA_TYPE_BF16);
+    clsa_session *a = open_session(model, "clsa:64", 256, CLSA_TYPE_BF16), *b;
+    clsa_error error;
+    append(a, 0, 1000);
+    ck_assert_int_eq(clsa_session_save(a, FILE_NAME, NULL), CLSA_OK);
+    ck_assert_int_eq(clsa_session_load(&b, model, FILE_NAME, &options, NULL),
+                     CLSA_OK);
+    check_same(a, b);
+    for (size_t i = 0; i < 5; i++) {
+        append(a, 1000 + i, 1);
+        append(b, 1000 + i, 1);
+    }
+    check_same(a, b);
+    clsa_session_close(a);
+    clsa_session_close(b);
+    options.kv_type = CLSA_TYPE_F16;
+    ck_assert_int_eq(clsa_session_load(&b, model, FILE_NAME, &options, &error),
+                     CLSA_ERR_MISMATCH);
+    ck_assert(strstr(error.message, "cache type") != NULL);
+    options = make_options("dense", 256, CLSA_TYPE_BF16);
+    ck_assert_int_eq(clsa_session_load(&b, model, FILE_NAME, &options, &error),
+                     CLSA_ERR_MISMATCH);
+    remove(FILE_NAME);
+}
+END_TEST
+
+/* Any damage of a session file is found. */
+START_TEST(damaged)
+{
+    clsa_session_options options = make_options("clsa:64", 256, CLSA_TYPE_BF16);
+    clsa_session *a = open_session(model, "clsa:64", 256, CLSA_TYPE_BF16), *b;
+    append(a, 0, 100);
+    ck_assert_int_eq(clsa_session_save(a, FILE_NAME, NULL), CLSA_OK);
+    clsa_session_close(a);
+    FILE *file = fopen(FILE_NAME, "r+b");
+    fseek(file, 0, SEEK_END);
+    long size = ftell(file);
+    for (long at = 0; at < size; at += at < 150 ? 1 : 9973) {
+        fseek(file, at, SEEK_SET);
+        int byte = fgetc(file);
+        fseek(file, at, SEEK_SET);
+        fputc(byte ^ 0x20, file);
+        fflush(file);
+        ck_assert_int_ne(
+            clsa_session_load(&b, model, FILE_NAME, &options, NULL), CLSA_OK);
+        fseek(file, at, SEEK_SET);
+        fputc(byte, file);
+        fflush(file);
+    }
+    ck_assert_int_eq(clsa_session_load(&b, model, FILE_NAME, &options, NULL),
+                     CLSA_OK);
+    clsa_session_close(b);
+    fclose(file);
+    remove(FILE_NAME);
+}
+END_TEST
+
+START_TEST(truncated)
+{
+    static const uint64_t lengths[] = {2590, 2400, 700, 1, 0};
+    for (size_t i = 0; i < 5; i++) {
+        clsa_session *a = open_session(model, "clsa:64", 256, CLSA_TYPE_BF16);
+        clsa_session *b = open_session(model, "clsa:64", 256, CLSA_TYPE_BF16);
+        append(a, 0, TOKENS);
+        ck_assert_int_eq(clsa_session_truncate(a, lengths[i], NULL), CLSA_OK);
+        ck_assert(clsa_session_logits(a) == NULL);
+        ck_assert_uint_eq(clsa_session_length(a), lengths[i]);
+        append(a, lengths[i], 5);
+        append(b, 0, lengths[i] + 5);
+        check_same(a, b);
+        clsa_session_close(a);
+        clsa_session_close(b);
+    }
+}
+END_TEST
+
+START_TEST(batch)
+{
+    static const char *const policies[] = {"clsa", "dense", "window:100",
+                                           "sink:33", "clsa:64"};
+    static const clsa_type types[] = {CLSA_TYPE_BF16, CLSA_TYPE_F32,
+                                      CLSA_TYPE_Q8_0, CLSA_TYPE_F16,
+                                      CLSA_TYPE_BF16};
+    clsa_session *together[5], *alone[5];
+    for (size_t i = 0; i < 5; i++) {
+        together[i] = open_session(model, policies[i], 256, types[i]);
+        alone[i] = open_session(model, policies[i], 256, types[i]);
+        append(together[i], 0, 50 + 300 * i);
+        append(alone[i], 0, 50 + 300 * i);
+        append(alone[i], i, 1);
+    }
+    ck_assert_int_eq(clsa_batch_append(together, ids, 5, NULL), CLSA_OK);
+    for (size_t i = 0; i < 5; i++) {
+        check_same(together[i], alone[i]);
+        clsa_session_close(together[i]);
+        clsa_session_close(alone[i]);
+    }
+}
+END_TEST
+
+struct seen {
+    float *logits; /* [count][vocab] */
+    size_t count;
+};
+
+static void keep(void *user, uint64_t position, const float *logits)
+{
+    struct seen *seen = user;
+    (void)position;
+    memcpy(seen->logits + seen->count++ * info.vocab, logits,
+           info.vocab * sizeof *logits);
+}
+
+/* Logits of many positions at once are those of reading up to each. */
+START_TEST(masked)
+{
+    static const char *const policies[] = {"clsa:64", "dense", "sink:33"};
+    static const size_t at[] = {0, 63, 64, 65, 400, 401, 899};
+    uint8_t mask[900] = {0};
+    for (size_t i = 0; i < 7; i++)
+        mask[at[i]] = 1;
+    for (size_t p = 0; p < 3; p++) {
+        struct seen seen = {malloc(7 * info.vocab * sizeof(float)), 0};
+        clsa_append how = {.want = CLSA_WANT_MASK,
+                           .mask = mask,
+                           .on_logits = keep,
+                           .user = &seen};
+        clsa_session *a = open_session(model, policies[p], 256, CLSA_TYPE_F32);
+        ck_assert_int_eq(clsa_session_append(a, ids, 900, &how, NULL), CLSA_OK);
+        ck_assert_uint_eq(seen.count, 7);
+        for (size_t i = 0; i < 7; i++) {
+            clsa_session *b =
+                open_session(model, policies[p], 256, CLSA_TYPE_F32);
+            append(b, 0, at[i] + 1);
+            ck_assert_int_eq(memcmp(seen.logits + i * info.vocab,
+                                    clsa_session_logits(b),
+                                    info.vocab * sizeof(float)),
+                             0);
+            clsa_session_close(b);
+        }
+        free(seen.logits);
+        clsa_session_close(a);
+    }
+}
+END_TEST
+
+START_TEST(refused)
+{
+    clsa_session *a = open_session(model, "clsa", 256, CLSA_TYPE_BF16);
+    int32_t *many = calloc(6001, sizeof *many), bad = (int32_t)info.vocab;
+    ck_assert_int_eq(clsa_session_append(a, many, 6001, NULL, NULL),
+                     CLSA_ERR_FULL);
+    ck_assert_int_eq(clsa_session_append(a, &bad, 1, NULL, NULL),
+                     CLSA_ERR_ARGUMENT);
+    ck_assert_uint_eq(clsa_session_length(a), 0);
+    ck_assert_int_eq(clsa_session_set_attention(a, "sink:4", NULL),
+                     CLSA_ERR_ARGUMENT);
+    free(many);
+    clsa_session_close(a);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("invariance");
+    TCase *tc = tcase_create("all");
+    tcase_add_unchecked_fixture(tc, setup, teardown);
+    tcase_set_timeout(tc, 900);
+    tcase_add_test(tc, blocks);
+    tcase_add_test(tc, threads);
+    tcase_add_test(tc, forked);
+    tcase_add_test(tc, saved);
+    tcase_add_test(tc, damaged);
+    tcase_add_test(tc, truncated);
+    tcase_add_test(tc, batch);
+    tcase_add_test(tc, masked);
+    tcase_add_test(tc, refused);
+    suite_add_tcase(suite, tc);
+    SRunner *runner = srunner_create(suite);
+    srunner_set_fork_status(runner, CK_NOFORK); /* OpenMP does not fork */
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

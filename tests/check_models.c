@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Small models of random weights, one for each variant of the network, at
+ * every SIMD level of this CPU, against the logits and the selected rows of
+ * tests/reference/clsa_ref.py (tests/make_models.py writes both). Folder:
+ * CLSA_TEST_DATA, default "tests/data".
+ */
+#include <check.h>
+#include <dirent.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clsa.h"
+
+/* Largest difference relative to the largest logit. With block weights the
+   activations are quantised to 8 bits, which the reference does not do. */
+#define FLOAT_BOUND 1e-4
+#define BLOCK_BOUND 5e-2
+
+static const char *folder;
+
+static const char *path_of(const char *name)
+{
+    static char path[1200];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+static int has_block_weights(const clsa_model *model)
+{
+    clsa_tensor_info info;
+    for (size_t i = 0; i < clsa_model_tensor_count(model); i++) {
+        clsa_model_tensor(model, i, &info);
+        if (info.type == CLSA_TYPE_Q8_0 || info.type == CLSA_TYPE_Q4_0)
+            return 1;
+    }
+    return 0;
+}
+
+static void check_rows(const json_t *expected, const clsa_session *session)
+{
+    size_t count;
+    const uint32_t *rows = clsa_session_rows(session, &count);
+    if (!rows || !json_is_array(expected))
+        return;
+    ck_assert_uint_eq(count, json_array_size(expected));
+    for (size_t i = 0; i < count; i++)
+        ck_assert_int_eq(rows[i],
+                         json_integer_value(json_array_get(expected, i)));
+}
+
+static void check_logits(const json_t *expected, const float *logits,
+                         double bound, const char *name, const char *policy)
+{
+    double worst = 0, largest = 0;
+    for (size_t i = 0; i < json_array_size(expected); i++) {
+        double wanted = json_number_value(json_array_get(expected, i));
+        worst = fmax(worst, fabs((double)logits[i] - wanted));
+        largest = fmax(largest, fabs(wanted));
+    }
+    ck_assert_msg(worst <= bound * largest, "%s, %s: %g of %g apart", name,
+                  policy, worst, largest);
+}
+
+static void run_case(clsa_model *model, const json_t *entry, const char *name)
+{
+    const json_t *list = json_object_get(entry, "ids");
+    const char *policy = json_string_value(json_object_get(entry, "policy"));
+    size_t count = json_array_size(list);
+    int32_t *ids = malloc(count * sizeof *ids);
+    int blocks = has_block_weights(model);
+    clsa_session_options options;
+    clsa_session *session;
+    clsa_error error;
+    for (size_t i = 0; i < count; i++)
+        ids[i] = (int32_t)json_integer_value(json_array_get(list, i));
+    clsa_session_options_init(&options);
+    options.kv_type = options.index_type = CLSA_TYPE_F32;
+    options.attention = policy;
+    options.context = count;
+    ck_assert_msg(clsa_session_open(&session, model, &options, &error) ==
+                      CLSA_OK,
+                  "%s: %s", name, error.message);
+    ck_assert_int_eq(clsa_session_append(session, ids, count, NULL, NULL),
+                     CLSA_OK);
+    check_logits(json_object_get(entry, "logits"), clsa_session_logits(session),
+                 blocks ? BLOCK_BOUND : FLOAT_BOUND, name, policy);
+    if (!blocks)
+        check_rows(json_object_get(entry, "rows"), session);
+    clsa_session_close(session);
+    free(ids);
+}
+
+/* Models of a kind that is refused when a session is opened. */
+static int is_refused(clsa_model *model)
+{
+    clsa_session *session;
+    clsa_error error;
+    if (clsa_session_open(&session, model, NULL, &error) == CLSA_OK) {
+        clsa_session_close(session);
+        return 0;
+    }
+    ck_assert_msg(error.status == CLSA_ERR_UNSUPPORTED, "%s", error.message);
+    ck_assert(strstr(error.message, "gated_retention") != NULL);
+    return 1;
+}
+
+/* Runs all cases of a model; returns their number, 0 where it is refused. */
+static size_t run_model(const char *name, const char *level)
+{
+    clsa_model_options options;
+    clsa_model *model;
+    clsa_error error;
+    json_error_t where;
+    json_t *root = json_load_file(path_of(name), 0, &where);
+    ck_assert_msg(root != NULL, "%s: %s", name, where.text);
+    const char *file = json_string_value(json_object_get(root, "model"));
+    const json_t *cases = json_object_get(root, "cases");
+    clsa_model_options_init(&options);
+    options.simd = level;
+    ck_assert_msg(clsa_model_open(&model, path_of(file), &options, &error) ==
+                      CLSA_OK,
+                  "%s", error.message);
+    size_t count = 0;
+    if (!is_refused(model))
+        for (; count < json_array_size(cases); count++)
+            run_case(model, json_array_get(cases, count), name);
+    clsa_model_close(model);
+    json_decref(root);
+    return count;
+}
+
+START_TEST(models)
+{
+    const char *level = clsa_simd_levels()[_i];
+    size_t cases = 0, length;
+    struct dirent *entry;
+    DIR *list = opendir(folder);
+    ck_assert_msg(list != NULL, "%s cannot be read", folder);
+    while ((entry = readdir(list))) {
+        length = strlen(entry->d_name);
+        if (strncmp(entry->d_name, "good-", 5) == 0 && length > 5 &&
+            strcmp(entry->d_name + length - 5, ".json") == 0)
+            cases += run_model(entry->d_name, level);
+    }
+    closedir(list);
+    ck_assert_uint_ge(cases, 90);
+}
+END_TEST
+
+int main(void)
+{
+    int levels = 0;
+    folder = getenv("CLSA_TEST_DATA");
+    if (!folder)
+        folder = "tests/data";
+    while (clsa_simd_levels()[levels])
+        levels++;
+    Suite *suite = suite_create("models");
+    TCase *tc = tcase_create("good");
+    tcase_set_timeout(tc, 600);
+    tcase_add_loop_test(tc, models, 0, levels);
+    suite_add_tcase(suite, tc);
+    SRunner *runner = srunner_create(suite);
+    srunner_set_fork_status(runner, CK_NOFORK); /* OpenMP does not fork */
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

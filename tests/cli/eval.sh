@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+# Evaluations: forms of input and output, and results that are known.
+cat >needles <<'END'
+{"context": "The gate code of Ines of Porto is 51832. The sea was grey and the bells were silent. The key word of Otto of Riga is 90174. Nobody spoke.", "questions": [{"question": "\n\nQuestion: What is the gate code of Ines of Porto?\nAnswer: The gate code of Ines of Porto is", "answer": " 51832"}, {"question": "\n\nQuestion: What is the key word of Otto of Riga?\nAnswer: The key word of Otto of Riga is", "answer": " 90174"}]}
+END
+clsa eval needles --file needles --attention dense,clsa:64,window:8
+clsa eval needles --file needles --attention dense,Window:8
+clsa eval needles --file needles --json
+clsa eval needles --file needles -c 20
+echo '{"context": "x"}' >wrong
+clsa eval needles --file wrong
+echo '{"context"' >wrong
+clsa eval needles --file wrong
+clsa eval needles --file missing
+
+echo '[[284, 264], [4851, 284, 264, 17]]' >ids
+clsa eval logits --ids ids -o out -q --json --rows rows
+wc -c <out
+cat rows && echo
+clsa eval logits --ids ids -o out --attention window:2 --rows rows
+cat rows && echo
+clsa eval logits --ids ids -o out -q --attention dense --rows rows
+cat rows && echo
+clsa eval logits --ids ids -o /dev/full
+for bad in '{}' '[' '[[]]' '[[8192]]' '[[-1]]' '[[1.5]]' '[5]'; do
+    echo "$bad" >wrong
+    clsa eval logits --ids wrong -o out
+done
+
+echo '[{"ids": [284, 264, 17, 202, 15], "positions": [1, 3]}]' >ids
+clsa eval loss --ids ids --attention dense,clsa:1 --json |
+    sed -E 's/"loss": [0-9]+\.[0-9]{6,}/"loss": X/'
+clsa eval loss --ids ids | sed -E 's/[0-9]+\.[0-9]+$/X/'
+echo '[{"ids": [284, 264], "positions": [1]}]' >ids
+clsa eval loss --ids ids
+
+for i in {1..40}; do echo "The lamp in tower $i was lit."; done >text
+clsa eval perplexity --file text -c 128 --attention dense,clsa --json -q |
+    sed -E 's/: [0-9]+\.[0-9]{6,}/: X/g'
+clsa eval perplexity --file text -c 128 --positions all |
+    sed -E 's/ +[0-9]+\.[0-9]+ +[0-9.]+$/ X/'
+clsa eval perplexity --file text -c 64K
+clsa eval perplexity --file text -c 1

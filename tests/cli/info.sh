@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+# What info says, but for what depends on the machine.
+clsa info | sed -E 's/^([a-z]+) .*/\1/'
+clsa info --json | grep -oE '"[a-z_]+": ' | tr -d '\n' && echo
+clsa info model.gguf | sed -n '1,/^check/p'
+clsa info -m model.gguf --json | grep -oE '"(name|width|context|top_k)": [^,]*' |
+    head -n 4
+clsa info --plan -c 1K --json | grep -oE '"(context|cache|index|kv_type)": [^,]*'
+clsa info --plan -c 1K --kv-type q8_0 --index-type f32 | grep -E 'cache|index'
+clsa info missing.gguf
+head -c 100000 model.gguf >short.gguf
+clsa info short.gguf 2>&1 | sed -E 's/(short.gguf: ).*/\1refused/'
+echo 'no model' >text.gguf
+clsa info text.gguf 2>&1 | sed -E 's/(text.gguf: ).*/\1refused/'

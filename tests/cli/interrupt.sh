@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+# SIGINT in the prompt and in the generation: a clean end, a whole session.
+for i in {1..6000}; do
+    echo "Day $i: the ferry left on time and the harbour was quiet again."
+done >long
+interrupt() {
+    "$program" run --temp 0 "$@" >/dev/null &
+    sleep 1
+    kill -INT $!
+    wait $!
+    echo "exit status $?"
+}
+interrupt -f long --session s -t 1 2>&1 |
+    sed -E 's/after [0-9]+ of [0-9]+/after N of M/'
+clsa run --session s --temp 0 -p " The" -n 1 | wc -l
+interrupt -p "The ferry" --session t -t 1 -c 128K 2>&1 |
+    sed -E 's/after [0-9]+ gen/after N gen/'
+clsa run --session t --temp 0 -n 1 -c 128K | wc -l

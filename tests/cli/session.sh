@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+# A session that is read, saved and continued in pieces says what one run says.
+story="The door code of Anselm of Bergen is 70415. Rain fell on the quay."
+ask="
+
+Question: What is the door code of Anselm of Bergen?
+Answer: The door code of Anselm of Bergen is"
+run() {
+    clsa run --temp 0 --session s "$@"
+}
+clsa run --temp 0 -p "$story$ask" -n 12 >whole
+run -p "$story" -n 0
+run -n 1
+run -p "$ask" -n 4 >pieces
+run -n 8 >>pieces
+tr -d '\n' <whole >a
+tr -d '\n' <pieces >b
+cmp a b && echo same
+# Tokens of a stop text do not stay: the answer can be asked for again.
+run -p "$ask" --stop 415
+run -p 415 -n 1
+# Mismatches are refused, and the file stays.
+cp s kept
+run -n 1 --kv-type f32
+run -n 1 --attention dense
+run -p x -c 8
+cmp s kept && echo kept
+head -c 1000 kept >s
+run -n 1 2>&1 | sed 's/: .*//'
+clsa run -p x --session no/folder/s
+# Turns: what is on the screen is what has been read.
+printf '%s\n' "What is the door code of Anselm of Bergen? It is" |
+    clsa run --temp 0 -i -p "$story" -n 4 --session turns | tail -n 1
