@@ -78,6 +78,8 @@ typedef enum clsa_type {
     CLSA_TYPE_F16 = 1,
     CLSA_TYPE_Q4_0 = 2, /**< 32 values: f16 scale, 16 bytes of nibbles */
     CLSA_TYPE_Q8_0 = 8, /**< 32 values: f16 scale, 32 int8 */
+    CLSA_TYPE_Q4_K = 12, /**< 256 values in 144 bytes, parts of 32 */
+    CLSA_TYPE_Q6_K = 14, /**< 256 values in 210 bytes, parts of 16 */
     CLSA_TYPE_I8 = 24,  /**< int8 with one f32 scale per row (index keys) */
     CLSA_TYPE_BF16 = 30
 } clsa_type;

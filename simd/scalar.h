@@ -76,4 +76,34 @@ static inline void clsa_write_u16(void *p, uint16_t v)
     memcpy(p, &v, sizeof v);
 }
 
+/*
+ * The 6-bit scales and mins of the 8 parts of a Q4_K block, from its 12 bytes
+ * p: part j < 4 has the low 6 bits of p[j] and p[j+4]; part j >= 4 has the two
+ * nibbles of p[j+4], the low one for the scale, and the upper two bits of
+ * p[j-4] and of p[j] above them.
+ */
+static inline void clsa_q4_k_scales(uint8_t scale[8], uint8_t min[8],
+                                    const uint8_t *p)
+{
+    const uint32_t six = 0x3f3f3f3f, four = 0x0f0f0f0f, top = 0x30303030;
+    uint32_t u[3], s[2], m[2];
+    memcpy(u, p, sizeof u);
+    s[0] = u[0] & six;
+    m[0] = u[1] & six;
+    s[1] = (u[2] & four) | (u[0] >> 2 & top);
+    m[1] = (u[2] >> 4 & four) | (u[1] >> 2 & top);
+    memcpy(scale, s, sizeof s);
+    memcpy(min, m, sizeof m);
+}
+
+/* Value i < 256 of a Q6_K block as 0..63: each half of 128 values has 64 bytes
+   of nibbles and 32 of bit pairs. */
+static inline unsigned clsa_q6_k_value(const uint8_t *block, unsigned i)
+{
+    const unsigned half = i / 128, part = i / 32 % 4, l = i % 32;
+    const unsigned low = block[half * 64 + part % 2 * 32 + l];
+    const unsigned high = block[128 + half * 32 + l];
+    return (part < 2 ? low & 15 : low >> 4) | (high >> 2 * part & 3) << 4;
+}
+
 #endif /* CLSA_SCALAR_H */

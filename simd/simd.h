@@ -33,24 +33,34 @@ enum clsa_format {
     CLSA_Q8_0, /* blocks of 32 values: f16 scale d, 32 int8 q: d * q */
     CLSA_Q4_0, /* blocks of 32: f16 d, 16 bytes; value i < 16 is the low
                   nibble of byte i, i >= 16 the high one: d * (nibble - 8) */
+    CLSA_Q4_K, /* blocks of 256 in 8 parts of 32: f16 d, f16 dmin, 12 bytes
+                  of 6-bit scales s and mins m (clsa_q4_k_scales), 128 bytes
+                  of nibbles: parts 2j and 2j+1 are the low and the high ones
+                  of bytes 32j..32j+31: (d * s) * nibble - dmin * m */
+    CLSA_Q6_K, /* blocks of 256 in 16 parts of 16: 128 bytes of low nibbles,
+                  64 of upper bit pairs (clsa_q6_k_value), 16 int8 scales s,
+                  f16 d: (d * s) * (q - 32) */
     CLSA_FORMATS
 };
 
-#define CLSA_BLOCK 32       /* values in a block of Q8_0 and Q4_0 */
+#define CLSA_BLOCK 32       /* values in a block of Q8_0, Q4_0, activations */
 #define CLSA_Q8_0_BYTES 34  /* bytes of a block */
 #define CLSA_Q4_0_BYTES 18
+#define CLSA_K_BLOCK    256 /* values in a block of Q4_K and Q6_K */
+#define CLSA_Q4_K_BYTES 144
+#define CLSA_Q6_K_BYTES 210
 #define CLSA_QUANT_MIN 0x1p-119f /* 127 / amax is finite above it */
 #define CLSA_ATTEND_ROWS 256 /* most rows of one attend call */
 #define CLSA_ATTEND_HEADS 16 /* most query heads of one KV head */
 
 /*
  * Activations: n columns of `len` values, in the two forms that matmul reads.
- * Float weights read x; Q8_0 and Q4_0 weights read q, d and sum, which
+ * Float weights read x; weights in blocks read q, d and sum, which
  * `quantize` makes of x (symmetric, one scale per block of 32).
  */
 struct clsa_act {
     size_t n;     /* columns */
-    size_t len;   /* values in a column; a multiple of 32 for block formats */
+    size_t len;   /* values in a column; a multiple of the format's block */
     size_t ldx;   /* values from column to column of x, >= len */
     size_t ldq;   /* bytes from column to column of q, >= len */
     size_t ldd;   /* values from block to block of d and sum, >= n */
@@ -91,7 +101,9 @@ struct clsa_simd {
      * y[c * ldy + i] = sum over j of w[i][j] * a.column[c][j]
      * w: [rows][a->len] in the format, rows contiguous. c < a->n.
      * Float formats: rel 1e-6 * sqrt(len). Block formats: the integer sum of
-     * each block is exact; d_w * d_a * sum added in float: rel 1e-6.
+     * each block of 32 is exact, also with the scales s and mins m of the
+     * k-quants in it; d_w * d_a * sum added in float: rel 1e-6, where the
+     * scaled and the min part of Q4_K are terms of their own.
      */
     void (*matmul[CLSA_FORMATS])(float *y, size_t ldy, const void *w,
                                  size_t rows, const struct clsa_act *a);
@@ -107,13 +119,17 @@ struct clsa_simd {
 
     /* --------------------------------------------------------- row formats */
 
-    /* n values of a format to float, exact. n % 32 == 0 for block formats. */
+    /* n values of a format to float, exact; Q4_K: rounded once, by the
+       subtraction. n is a multiple of the format's block. */
     void (*load[CLSA_FORMATS])(float *y, const void *x, size_t n);
 
     /*
      * n floats to a format: round to nearest even. Q8_0: d = amax / 127
      * rounded to f16, q = round-to-even(x * (127 / amax)). Bit-exact.
-     * x is finite; f16 saturates at +-65504. Q4_0: NULL.
+     * x is finite; f16 saturates at +-65504. Q4_0: d = -x / 8 of the value
+     * of largest magnitude, as f16, q = floor(x / d + 8.5) up to 15 with the
+     * d before rounding. Q4_K, Q6_K: a search for small errors; scalar at
+     * every level, so that a file does not depend on who wrote it.
      */
     void (*store[CLSA_FORMATS])(void *y, const float *x, size_t n);
 
@@ -221,6 +237,21 @@ static inline float clsa_rank_score(uint64_t rank)
     return v.f;
 }
 
+/* Values in a block of a format; rows are whole blocks. */
+static inline size_t clsa_format_block(enum clsa_format format)
+{
+    switch (format) {
+    case CLSA_Q8_0:
+    case CLSA_Q4_0:
+        return CLSA_BLOCK;
+    case CLSA_Q4_K:
+    case CLSA_Q6_K:
+        return CLSA_K_BLOCK;
+    default:
+        return 1;
+    }
+}
+
 /* Bytes of n values in a format. */
 static inline size_t clsa_format_bytes(enum clsa_format format, size_t n)
 {
@@ -231,6 +262,10 @@ static inline size_t clsa_format_bytes(enum clsa_format format, size_t n)
         return n / CLSA_BLOCK * CLSA_Q8_0_BYTES;
     case CLSA_Q4_0:
         return n / CLSA_BLOCK * CLSA_Q4_0_BYTES;
+    case CLSA_Q4_K:
+        return n / CLSA_K_BLOCK * CLSA_Q4_K_BYTES;
+    case CLSA_Q6_K:
+        return n / CLSA_K_BLOCK * CLSA_Q6_K_BYTES;
     default:
         return n * 2;
     }

@@ -34,7 +34,8 @@ static int has_block_weights(const clsa_model *model)
     clsa_tensor_info info;
     for (size_t i = 0; i < clsa_model_tensor_count(model); i++) {
         clsa_model_tensor(model, i, &info);
-        if (info.type == CLSA_TYPE_Q8_0 || info.type == CLSA_TYPE_Q4_0)
+        if (info.type == CLSA_TYPE_Q8_0 || info.type == CLSA_TYPE_Q4_0 ||
+            info.type == CLSA_TYPE_Q4_K || info.type == CLSA_TYPE_Q6_K)
             return 1;
     }
     return 0;

@@ -9,8 +9,11 @@ import zlib
 
 import numpy as np
 
+import k_quants
+
 U8, I8, U16, I16, U32, I32, F32, BOOL, STR, ARR, U64, I64, F64 = range(13)
-T_F32, T_F16, T_Q4_0, T_Q8_0, T_Q6_K, T_BF16 = 0, 1, 2, 8, 14, 30
+T_F32, T_F16, T_Q4_0, T_Q8_0, T_BF16 = 0, 1, 2, 8, 30
+T_Q4_K, T_Q5_K, T_Q6_K = 12, 13, 14
 FORMATS = {U8: 'B', I8: 'b', U16: 'H', I16: 'h', U32: 'I', I32: 'i',
            F32: 'f', BOOL: 'B', U64: 'Q', I64: 'q', F64: 'd'}
 
@@ -66,6 +69,10 @@ def encode(kind, x):
     if kind == T_BF16:
         u = x.view(np.uint32).astype(np.uint64)
         return ((u + 0x7fff + (u >> 16 & 1)) >> 16).astype('<u2').tobytes()
+    if kind == T_Q4_K:
+        return k_quants.pack_q4_k(x)
+    if kind == T_Q6_K:
+        return k_quants.pack_q6_k(x)
     if kind not in (T_Q8_0, T_Q4_0):  # to be refused
         return b'\0' * 4 * x.size
     blocks = x.reshape(-1, 32)
@@ -82,6 +89,14 @@ def encode(kind, x):
         q = q[:, :16] | q[:, 16:] << 4
     scales = d.astype('<f2')[:, None].view(np.uint8)
     return np.concatenate((scales, q), 1).tobytes()
+
+
+def decode(kind, raw):
+    """Values of a tensor of k-quants, which the reference does not read."""
+    if kind == T_Q4_K:
+        return k_quants.unpack_q4_k(raw)
+    assert kind == T_Q6_K
+    return k_quants.unpack_q6_k(raw)
 
 
 # ---------------------------------------------------------------- a tokenizer

@@ -16,6 +16,7 @@ numpy has frozen: the corpus is the same bytes every time.
 import json
 import os
 import sys
+import tempfile
 import zlib
 
 import numpy as np
@@ -25,8 +26,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, 'reference'))
 sys.path.insert(0, HERE)
 import clsa_ref  # noqa: E402
-from gguf_file import (F32, Network, T_BF16, T_F16, T_F32, T_Q4_0,  # noqa: E402
-                       T_Q8_0)
+from gguf_file import (F32, Network, T_BF16, T_F16, T_F32,  # noqa: E402
+                       T_Q4_0, T_Q4_K, T_Q6_K, T_Q8_0, decode, encode)
 from refused_models import refused_models  # noqa: E402
 
 # ---------------------------------------------------------------- good models
@@ -49,6 +50,9 @@ GOOD = {
     'good-mixed-types': ('all five types in one model',
                          dict(kinds=(T_Q8_0, T_BF16, T_Q4_0, T_F16, T_F32),
                               d=32, f=32, layers=3)),
+    'good-k-quants': ('matrices Q4_K and Q6_K in turns, packed by k_quants.py',
+                      dict(kinds=(T_Q4_K, T_Q6_K), d=256, f=256, h=4, g=1,
+                           e=64, index=16, layers=2, self_layers=1)),
     'good-no-qk-norm': ('no attn_q_norm, no attn_k_norm',
                         dict(qk_norm=False, layers=3)),
     'good-no-indexer': ('no indexer: dense, window and sink only',
@@ -76,7 +80,8 @@ GOOD = {
 
 
 # Files that differ from others in the types of their tensors only.
-TYPES = ('good-f32', 'good-f16', 'good-q8_0', 'good-q4_0', 'good-mixed-types')
+TYPES = ('good-f32', 'good-f16', 'good-q8_0', 'good-q4_0', 'good-mixed-types',
+         'good-k-quants')
 
 
 def selection_margin(model, ids, k):
@@ -152,20 +157,31 @@ def write(folder, name, raw):
         f.write(raw)
 
 
+def as_floats(net):
+    """K-quants as the F32 that they stand for, for the reference."""
+    for name, (kind, x) in net.tensors.items():
+        if kind in (T_Q4_K, T_Q6_K):
+            values = decode(kind, encode(kind, x))
+            net.tensors[name] = [T_F32, values.reshape(x.shape)]
+    return net.pack()
+
+
 def main():
     folder = sys.argv[1] if len(sys.argv) > 1 else os.path.join(HERE, 'data')
     os.makedirs(folder, exist_ok=True)
-    good, refused, expected = '', '', ''
+    good, refused, messages = '', '', ''
     for name, (why, shape) in GOOD.items():
         write(folder, name + '.gguf', Network(name, **shape).pack())
-        path = os.path.join(folder, name + '.gguf')
-        write(folder, name + '.json', expected_logits(path, name).encode())
+        with tempfile.TemporaryDirectory() as floats:
+            write(floats, 'model', as_floats(Network(name, **shape)))
+            expected = expected_logits(os.path.join(floats, 'model'), name)
+        write(folder, name + '.json', expected.encode())
         good += f'| {name}.gguf | {why} |\n'
     for name, (raw, status, text, why) in refused_models().items():
         write(folder, name + '.gguf', raw)
         refused += f'| {name}.gguf | {why} | `{text}` |\n'
-        expected += f'{name}.gguf\t{status}\t{text}\n'
-    write(folder, 'expected.txt', expected.encode())
+        messages += f'{name}.gguf\t{status}\t{text}\n'
+    write(folder, 'expected.txt', messages.encode())
     write(folder, 'README.md', (README % (good, refused)).encode())
 
 

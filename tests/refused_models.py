@@ -7,7 +7,7 @@ wrong)}. Names that start with bad- are malformed, the others unsupported.
 import struct
 
 from gguf_file import (ARR, BOOL, F32, F64, I32, MERGES, Network, STR, T_F32,
-                       T_Q4_0, T_Q6_K, T_Q8_0, U8, U32, U64, container, info,
+                       T_Q4_0, T_Q5_K, T_Q8_0, U8, U32, U64, container, info,
                        key, string, tokenizer)
 
 # ------------------------------------------------------------------ the format
@@ -379,8 +379,8 @@ def broken_tensors():
         "tensor 'rope_freqs_self.weight' has a factor that is not above 0",
         'an angle divided by 0')
     name = 'unsupported-tensor-kind'
-    put(name, edit(name, up, lambda x: [T_Q6_K, x[1]]),
-        f"tensor '{up}' has type 14", 'a matrix of type Q6_K')
+    put(name, edit(name, up, lambda x: [T_Q5_K, x[1]]),
+        f"tensor '{up}' has type 13", 'a matrix of type Q5_K')
     name = 'unsupported-norm-kind'
     put(name, edit(name, norm, lambda x: [999, x[1]]),
         f"tensor '{norm}' has type 999", 'a norm of a type of the future')

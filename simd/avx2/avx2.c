@@ -2,7 +2,8 @@
 /*
  * avx2.c: the kernel list of the level avx2 (AVX2, FMA and F16C). Called once
  * by the table ladder, on CPUs that have all three. Every kernel of the table
- * has an AVX2 version; store[Q4_0] and attend[Q4_0] do not exist.
+ * has an AVX2 version but the conversions of model files: store[Q4_0] and
+ * load and store of the k-quants stay scalar.
  */
 #include "simd/avx2/avx2.h"
 
@@ -12,6 +13,8 @@ void clsa_simd_avx2(struct clsa_simd *table)
     clsa_avx2_matmul_float(table);
     clsa_avx2_matmul_q8_0(table);
     clsa_avx2_matmul_q4_0(table);
+    clsa_avx2_matmul_q4_k(table);
+    clsa_avx2_matmul_q6_k(table);
     clsa_avx2_rows(table);
     clsa_avx2_elementwise(table);
     clsa_avx2_index(table);

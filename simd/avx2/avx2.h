@@ -45,6 +45,8 @@ enum {
 void clsa_avx2_matmul_float(struct clsa_simd *table);
 void clsa_avx2_matmul_q8_0(struct clsa_simd *table);
 void clsa_avx2_matmul_q4_0(struct clsa_simd *table);
+void clsa_avx2_matmul_q4_k(struct clsa_simd *table);
+void clsa_avx2_matmul_q6_k(struct clsa_simd *table);
 void clsa_avx2_rows(struct clsa_simd *table);
 void clsa_avx2_elementwise(struct clsa_simd *table);
 void clsa_avx2_index(struct clsa_simd *table);

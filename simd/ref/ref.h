@@ -6,7 +6,10 @@
 #include "simd/simd.h"
 
 void clsa_matmul_ref(struct clsa_simd *table);
+void clsa_matmul_k_ref(struct clsa_simd *table);
 void clsa_rows_ref(struct clsa_simd *table);
+void clsa_rows_q4_k_ref(struct clsa_simd *table);
+void clsa_rows_q6_k_ref(struct clsa_simd *table);
 void clsa_elementwise_ref(struct clsa_simd *table);
 void clsa_index_ref(struct clsa_simd *table);
 void clsa_attend_ref(struct clsa_simd *table);

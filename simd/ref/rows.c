@@ -120,6 +120,25 @@ static void store_q8_0_ref(void *y, const float *x, size_t n)
     }
 }
 
+static void store_q4_0_ref(void *y, const float *x, size_t n)
+{
+    uint8_t *block = y;
+    for (size_t b = 0; b < n / CLSA_BLOCK; b++, block += CLSA_Q4_0_BYTES) {
+        const float *v = x + b * CLSA_BLOCK;
+        float peak = v[0];
+        for (size_t i = 1; i < CLSA_BLOCK; i++)
+            if (fabsf(v[i]) > fabsf(peak))
+                peak = v[i];
+        float inverse = fabsf(peak) > CLSA_QUANT_MIN ? -8.0f / peak : 0.0f;
+        uint8_t q[CLSA_BLOCK];
+        for (size_t i = 0; i < CLSA_BLOCK; i++)
+            q[i] = (uint8_t)fminf(floorf(v[i] * inverse + 8.5f), 15.0f);
+        clsa_write_u16(block, clsa_f32_to_f16(inverse ? peak / -8.0f : 0.0f));
+        for (size_t i = 0; i < CLSA_BLOCK / 2; i++)
+            block[2 + i] = (uint8_t)(q[i] | q[i + 16] << 4);
+    }
+}
+
 void clsa_rows_ref(struct clsa_simd *table)
 {
     table->quantize = quantize_ref;
@@ -133,4 +152,5 @@ void clsa_rows_ref(struct clsa_simd *table)
     table->store[CLSA_F16] = store_f16_ref;
     table->store[CLSA_BF16] = store_bf16_ref;
     table->store[CLSA_Q8_0] = store_q8_0_ref;
+    table->store[CLSA_Q4_0] = store_q4_0_ref;
 }

@@ -81,8 +81,10 @@ static const struct {
     clsa_type type;
     const char *name;
 } types[] = {
-    {CLSA_TYPE_F32, "f32"},   {CLSA_TYPE_F16, "f16"}, {CLSA_TYPE_Q4_0, "q4_0"},
-    {CLSA_TYPE_Q8_0, "q8_0"}, {CLSA_TYPE_I8, "i8"},   {CLSA_TYPE_BF16, "bf16"},
+    {CLSA_TYPE_F32, "f32"},   {CLSA_TYPE_F16, "f16"},
+    {CLSA_TYPE_Q4_0, "q4_0"}, {CLSA_TYPE_Q8_0, "q8_0"},
+    {CLSA_TYPE_Q4_K, "q4_k"}, {CLSA_TYPE_Q6_K, "q6_k"},
+    {CLSA_TYPE_I8, "i8"},     {CLSA_TYPE_BF16, "bf16"},
 };
 
 const char *clsa_type_name(clsa_type type)
@@ -103,6 +105,7 @@ clsa_status clsa_type_parse(const char *name, clsa_type *type,
         }
     }
     return clsa_fail(error, CLSA_ERR_ARGUMENT,
-                     "unknown type '%s': use f32, f16, bf16, q8_0, q4_0 or i8",
+                     "unknown type '%s': use f32, f16, bf16, q8_0, q4_0, "
+                     "q4_k, q6_k or i8",
                      name);
 }

@@ -15,7 +15,7 @@
 /* True when W reads the quantised form of its activations. */
 static inline bool clsa_linear_quantised(const struct clsa_matrix *w)
 {
-    return w->format == CLSA_Q8_0 || w->format == CLSA_Q4_0;
+    return clsa_format_block(w->format) > 1;
 }
 
 /* This worker's rows [*begin, *end) of a matrix of `rows` rows. */

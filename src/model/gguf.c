@@ -162,7 +162,8 @@ bool clsa_gguf_format(uint32_t type, enum clsa_format *format)
     } formats[] = {
         {CLSA_TYPE_F32, CLSA_F32},   {CLSA_TYPE_F16, CLSA_F16},
         {CLSA_TYPE_BF16, CLSA_BF16}, {CLSA_TYPE_Q8_0, CLSA_Q8_0},
-        {CLSA_TYPE_Q4_0, CLSA_Q4_0},
+        {CLSA_TYPE_Q4_0, CLSA_Q4_0}, {CLSA_TYPE_Q4_K, CLSA_Q4_K},
+        {CLSA_TYPE_Q6_K, CLSA_Q6_K},
     };
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
         if ((uint32_t)formats[i].type == type) {

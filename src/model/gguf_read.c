@@ -255,13 +255,12 @@ static clsa_status tensor_bytes(const struct reader *r,
     enum clsa_format format;
     if (!clsa_gguf_format(t->type, &format))
         return CLSA_OK;
-    bool blocks = format == CLSA_Q8_0 || format == CLSA_Q4_0;
-    if (blocks && t->shape[0] % CLSA_BLOCK != 0)
+    const size_t block = clsa_format_block(format);
+    if (t->shape[0] % block != 0)
         return fail_at(r, CLSA_ERR_FORMAT,
                        "has rows of %" PRIu64 " values, not of a multiple of "
-                       "%d as its type %s needs",
-                       t->shape[0], CLSA_BLOCK,
-                       clsa_type_name((clsa_type)t->type));
+                       "%zu as its type %s needs",
+                       t->shape[0], block, clsa_type_name((clsa_type)t->type));
     uint64_t n = 1;
     for (int i = 0; i < 4; i++)
         if (__builtin_mul_overflow(n, t->shape[i], &n))

@@ -78,7 +78,7 @@ static clsa_status find(struct finder *f, int layer, const char *role,
         return clsa_fail(f->error, CLSA_ERR_UNSUPPORTED,
                          "%s: tensor '%s' has type %" PRIu32 " of GGUF, which "
                          "is not supported: convert the model to f32, f16, "
-                         "bf16, q8_0 or q4_0",
+                         "bf16, q8_0, q4_0, q4_k or q6_k",
                          f->gguf->path, name, t->type);
     f->used[t - f->gguf->tensors] = true;
     return check_shape(f, t, rows, cols);

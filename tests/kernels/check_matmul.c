@@ -109,9 +109,28 @@ static void make(struct product *p)
     test_seal();
 }
 
+/* The size of the two terms of activation block b of Q4_K, which may nearly
+   cancel each other out. */
+static double terms_q4_k(const struct product *p, const float *row,
+                         const uint8_t *packed, size_t b, size_t c)
+{
+    const struct clsa_act *a = &p->a;
+    const uint8_t *block = packed + b / 8 * CLSA_Q4_K_BYTES;
+    uint8_t scale[8], min[8];
+    clsa_q4_k_scales(scale, min, block + 4);
+    const double m =
+        (double)clsa_f16_to_f32(clsa_read_u16(block + 2)) * min[b % 8];
+    double dot = 0;
+    for (size_t j = 0; j < CLSA_BLOCK; j++)
+        dot += ((double)row[b * CLSA_BLOCK + j] + m) *
+               a->q[c * a->ldq + b * CLSA_BLOCK + j];
+    return (fabs(dot) + fabs(m * a->sum[b * a->ldd + c])) *
+           (double)a->d[b * a->ldd + c];
+}
+
 /* The product as exact as double has it, and the sum of its |terms|. */
-static double exact(const struct product *p, const float *row, size_t c,
-                    double *terms)
+static double exact(const struct product *p, const float *row,
+                    const void *packed, size_t c, double *terms)
 {
     const struct clsa_act *a = &p->a;
     double sum = 0;
@@ -134,7 +153,8 @@ static double exact(const struct product *p, const float *row, size_t c,
             term += (double)w[j] * q[j];
         term *= (double)a->d[b * a->ldd + c];
         sum += term;
-        *terms += fabs(term);
+        *terms += p->format == CLSA_Q4_K ? terms_q4_k(p, row, packed, b, c)
+                                         : fabs(term);
     }
     return sum;
 }
@@ -153,7 +173,8 @@ static void compare(const struct test *t, const struct product *p)
         t->ref->load[p->format](row, p->w + i * p->row_bytes, p->a.len);
         for (size_t c = 0; c < p->a.n; c++) {
             const size_t at = c * p->ldy + i;
-            double terms, value = exact(p, row, c, &terms);
+            double terms,
+                value = exact(p, row, p->w + i * p->row_bytes, c, &terms);
             /* whole numbers below 2^24 are exact in any order */
             const bool whole = p->values == TEST_INTEGERS && terms < 0x1p24;
             test_near(t, "y", at, p->got[at], p->want[at], value,
@@ -205,6 +226,7 @@ static void check_product(const struct test *t, size_t rows, size_t n,
                         .rows = rows,
                         .values = values,
                         .a = {.n = n, .len = len}};
+    len = p.a.len = test_whole(t->format, len);
     for (int where = 0; where < test_placements(t); where++) {
         test_case("rows %zu, n %zu, len %zu, values %d, placement %d", rows, n,
                   len, (int)values, where);
@@ -284,5 +306,6 @@ static void bench_matmul(struct test *t)
 const struct kernel matmul_kernels[] = {
     MATMUL("f32", CLSA_F32),   MATMUL("f16", CLSA_F16),
     MATMUL("bf16", CLSA_BF16), MATMUL("q8_0", CLSA_Q8_0),
-    MATMUL("q4_0", CLSA_Q4_0), {0},
+    MATMUL("q4_0", CLSA_Q4_0), MATMUL("q4_k", CLSA_Q4_K),
+    MATMUL("q6_k", CLSA_Q6_K), {0},
 };

@@ -191,6 +191,7 @@ static void fill_patterns(void *w, enum clsa_format format, size_t n)
 
 static void check_load_case(const struct test *t, size_t n, bool patterns)
 {
+    n = test_whole(t->format, n);
     struct conversion got = {.format = t->format, .n = n}, want = got;
     for (int where = 0; where < test_placements(t); where++) {
         test_case("n %zu, patterns %d, placement %d", n, patterns, where);
@@ -259,6 +260,7 @@ static float to_round(void)
 
 static void check_store_case(const struct test *t, size_t n, int kind)
 {
+    n = test_whole(t->format, n);
     struct conversion got = {.format = t->format, .n = n}, want = got;
     for (int where = 0; where < test_placements(t); where++) {
         test_case("n %zu, kind %d, placement %d", n, kind, where);
@@ -345,9 +347,14 @@ const struct kernel rows_kernels[] = {
     LOAD("bf16", CLSA_BF16),
     LOAD("q8_0", CLSA_Q8_0),
     LOAD("q4_0", CLSA_Q4_0),
+    LOAD("q4_k", CLSA_Q4_K),
+    LOAD("q6_k", CLSA_Q6_K),
     STORE("f32", CLSA_F32),
     STORE("f16", CLSA_F16),
     STORE("bf16", CLSA_BF16),
     STORE("q8_0", CLSA_Q8_0),
+    STORE("q4_0", CLSA_Q4_0),
+    STORE("q4_k", CLSA_Q4_K),
+    STORE("q6_k", CLSA_Q6_K),
     {0},
 };

@@ -37,10 +37,17 @@ struct kernel {
     void (*bench)(struct test *t);
 };
 
-/* Formats in blocks of CLSA_BLOCK values. */
+/* Formats in blocks of values. */
 static inline bool test_blocks(enum clsa_format format)
 {
-    return format == CLSA_Q8_0 || format == CLSA_Q4_0;
+    return clsa_format_block(format) > 1;
+}
+
+/* A number of values as whole blocks of a format. */
+static inline size_t test_whole(enum clsa_format format, size_t n)
+{
+    const size_t block = clsa_format_block(format);
+    return (n + block - 1) / block * block;
 }
 
 /* What buffers of a format are aligned to. */

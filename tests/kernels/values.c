@@ -109,6 +109,30 @@ static void fill_block(uint8_t *block, size_t bytes, enum test_values values)
         }
 }
 
+/* Scales and mins of 6 bits, scales of 8 and q of any bits, but for the ends
+   of the range: all of them. */
+static void fill_k_block(uint8_t *block, enum clsa_format format,
+                         enum test_values values)
+{
+    const bool four = format == CLSA_Q4_K;
+    const size_t bytes = clsa_format_bytes(format, CLSA_K_BLOCK);
+    static const uint8_t ends[] = {0xff, 0x00, 0x80, 0x7f};
+    for (size_t i = 0; i < bytes; i++) {
+        block[i] = (uint8_t)test_random();
+        if (values == TEST_WIDE)
+            block[i] = ends[test_below(4)];
+        if (values == TEST_ONES)
+            block[i] = 0xff;
+        if (values == TEST_SIGNS)
+            block[i] = i % 2 ? 0xff : 0x00;
+        if (values == TEST_ZEROS)
+            block[i] = 0;
+    }
+    clsa_write_u16(block + (four ? 0 : 208), block_scale(values));
+    if (four)
+        clsa_write_u16(block + 2, block_scale(values));
+}
+
 void test_fill_format(void *w, enum clsa_format format, size_t n,
                       enum test_values values)
 {
@@ -128,6 +152,13 @@ void test_fill_format(void *w, enum clsa_format format, size_t n,
     case CLSA_BF16:
         for (size_t i = 0; i < n; i++)
             h[i] = clsa_f32_to_bf16(value(values, i));
+        break;
+    case CLSA_Q4_K:
+    case CLSA_Q6_K:
+        for (size_t b = 0; b < n / CLSA_K_BLOCK; b++)
+            fill_k_block((uint8_t *)w +
+                             b * clsa_format_bytes(format, CLSA_K_BLOCK),
+                         format, values);
         break;
     default:
         for (size_t b = 0; b < n / CLSA_BLOCK; b++)
