@@ -372,7 +372,8 @@ CLSA_API clsa_status clsa_session_set_attention(clsa_session *session,
 
 /**
  * Forget all tokens from position `length` on. Where the windows no longer
- * hold what precedes it, that much is read again from the kept ids.
+ * hold what precedes it, that much is read again from the kept ids; with gated
+ * retention that is everything, unless `length` is in the last chunk of 64.
  * @param length  0..clsa_session_length
  */
 CLSA_API clsa_status clsa_session_truncate(clsa_session *session,
@@ -408,7 +409,7 @@ CLSA_API clsa_status clsa_session_load(clsa_session **session,
 /** What a session takes and what its last step did. */
 typedef struct clsa_session_stats {
     uint64_t cache_bytes;   /**< shared cache: pages taken, index included */
-    uint64_t window_bytes;  /**< window rings */
+    uint64_t window_bytes;  /**< windows, or the state of retention */
     uint64_t working_bytes; /**< working set */
     uint64_t scratch_bytes; /**< of the model, shared by its sessions */
     uint64_t rows_read;     /**< rows attended to by the last wanted token */

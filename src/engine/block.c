@@ -18,9 +18,9 @@ void clsa_step_clock(struct clsa_step *step, const struct clsa_worker *w,
     step->clock = now;
 }
 
-/* Quantises values [begin, end) of column c, whole blocks. */
-static void quantise(const struct clsa_simd *simd, struct clsa_act *a, size_t c,
-                     size_t begin, size_t end)
+void clsa_quantise_column(const struct clsa_simd *simd,
+                          const struct clsa_act *a, size_t c, size_t begin,
+                          size_t end)
 {
     size_t at = begin / CLSA_BLOCK * a->ldd + c;
     simd->quantize(a->q + c * a->ldq + begin, a->d + at, a->sum + at, a->ldd,
@@ -38,7 +38,7 @@ void clsa_norm_columns(const struct clsa_worker *w,
         simd->rms_norm(input->x + c * input->ldx, x + c * ldx, weight,
                        input->len, eps);
         if (quantised)
-            quantise(simd, input, c, 0, input->len);
+            clsa_quantise_column(simd, input, c, 0, input->len);
     }
     clsa_barrier(w);
 }
@@ -65,7 +65,7 @@ void clsa_ffn(struct clsa_step *step, const struct clsa_worker *w,
                        s->gate + c * hp->f + begin, s->up + c * hp->f + begin,
                        end - begin);
         if (clsa_linear_quantised(&layer->down))
-            quantise(simd, &inner, c, begin, end);
+            clsa_quantise_column(simd, &inner, c, begin, end);
     }
     clsa_barrier(w);
     clsa_linear_add(w, simd, &layer->down, &inner, s->y, hp->d, x, hp->d);
@@ -183,7 +183,7 @@ void clsa_attention_out(struct clsa_step *step, const struct clsa_worker *w,
                                                 attention->most_parts * (e + 2),
                                parts, e + 2, e);
         if (clsa_linear_quantised(out))
-            quantise(simd, &mix, c, h * e, stop * e);
+            clsa_quantise_column(simd, &mix, c, h * e, stop * e);
     }
     clsa_barrier(w);
     clsa_linear_add(w, simd, out, &mix, s->y, d, x, d);

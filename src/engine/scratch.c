@@ -89,6 +89,11 @@ static size_t carve_all(struct clsa_scratch *s, const struct clsa_hparams *hp,
     s->cos = carve(&c, n * half, f4);
     s->sin = carve(&c, n * half, f4);
     s->partial = carve(&c, s->partials, f4);
+    if (hp->mixer == CLSA_MIXER_GATED_RETENTION) {
+        s->decay = carve(&c, n * hp->self.h, f4);
+        s->retention =
+            carve(&c, s->threads * clsa_retention_scratch(hp->self.e), f4);
+    }
     s->logits = carve(&c, m * hp->vocab, f4);
     s->index_k = carve(&c, n * hp->index_size, f4);
     s->index_x = carve(&c, m * hp->index_size, f4);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The self-decoder: embedding and S layers of sliding-window attention. Leaves
- * H in scratch->x.
+ * The self-decoder: embedding and S layers of sliding-window attention, or of
+ * gated retention (retention.c). Leaves H in scratch->x.
  */
 #include "src/engine/linear.h"
 #include "src/engine/step.h"
@@ -25,8 +25,7 @@ static void embed(struct clsa_step *step, const struct clsa_worker *w)
     }
 }
 
-/* Columns from c on that belong to the same sequence. */
-static size_t run_length(const struct clsa_step *step, size_t c)
+size_t clsa_step_run_length(const struct clsa_step *step, size_t c)
 {
     size_t run = 1;
     while (c + run < step->n &&
@@ -39,12 +38,12 @@ static size_t run_length(const struct clsa_step *step, size_t c)
 static void extend_windows(struct clsa_step *step, const struct clsa_worker *w)
 {
     for (size_t c = 0, run; c < step->n; c += run) {
-        run = run_length(step, c);
+        run = clsa_step_run_length(step, c);
         clsa_window_move(&step->column[c].session->window, run, w);
     }
     clsa_barrier(w);
     for (size_t c = 0, run; w->id == 0 && c < step->n; c += run) {
-        run = run_length(step, c);
+        run = clsa_step_run_length(step, c);
         clsa_window_extend(&step->column[c].session->window, run);
     }
     clsa_barrier(w);
@@ -138,7 +137,10 @@ void clsa_self_decoder(struct clsa_step *step, const struct clsa_worker *w)
     embed(step, w);
     extend_windows(step, w);
     for (uint32_t layer = 0; layer < model->hp.self_layers; layer++) {
-        attention(step, w, layer);
+        if (model->hp.mixer == CLSA_MIXER_GATED_RETENTION)
+            clsa_retention_layer(step, w, layer);
+        else
+            attention(step, w, layer);
         clsa_ffn(step, w, &model->weights.layers[layer], model->scratch->x,
                  step->n);
     }

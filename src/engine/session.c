@@ -42,10 +42,6 @@ static clsa_status set_policy(struct clsa_session *s, const char *attention,
 static clsa_status check_options(const struct clsa_session *s,
                                  clsa_error *error)
 {
-    if (s->model->hp.mixer != CLSA_MIXER_SWA)
-        return clsa_fail(error, CLSA_ERR_UNSUPPORTED,
-                         "self-decoder type gated_retention is not run by "
-                         "this version: use a model of type swa");
     if (s->context < 1 || s->context > MAX_CONTEXT)
         return clsa_fail(
             error, CLSA_ERR_ARGUMENT, "context of %llu tokens: use 1 to %llu",
@@ -67,6 +63,7 @@ static clsa_status open_parts(struct clsa_session *s, const char *attention,
                              s->context, error));
     CLSA_TRY(set_policy(s, attention, error));
     CLSA_TRY(clsa_window_open(&s->window, hp, s->prefill_block, error));
+    CLSA_TRY(clsa_retention_open(&s->retention, hp, error));
     if (!(s->tokens = clsa_mem_map(s->context * sizeof *s->tokens)))
         return clsa_fail_memory(error, "the tokens of the context",
                                 s->context * sizeof *s->tokens);
@@ -119,6 +116,7 @@ void clsa_session_close(clsa_session *session)
     if (session->cache.pages)
         clsa_cache_close(&session->cache);
     clsa_window_close(&session->window);
+    clsa_retention_close(&session->retention);
     clsa_mem_unmap(session->tokens, session->context * sizeof *session->tokens);
     clsa_mem_unmap(session->logits,
                    session->model->hp.vocab * sizeof *session->logits);
@@ -186,6 +184,11 @@ clsa_status clsa_session_truncate(clsa_session *session, uint64_t length,
                          (unsigned long long)length,
                          (unsigned long long)session->length);
     bool whole = clsa_window_truncate(&session->window, length);
+    if (!clsa_retention_truncate(&session->retention, session->length,
+                                 length)) {
+        clsa_window_truncate(&session->window, 0); /* from the beginning */
+        whole = false;
+    }
     forget(session, length);
     if (!whole)
         clsa_session_refill(session);
@@ -229,6 +232,7 @@ clsa_status clsa_session_fork(const clsa_session *session, clsa_session **fork,
     CLSA_TRY(clsa_session_open(&s, session->model, &options, error));
     clsa_cache_share(&s->cache, &session->cache);
     clsa_window_copy(&s->window, &session->window);
+    clsa_retention_copy(&s->retention, &session->retention);
     memcpy(s->tokens, session->tokens,
            (size_t)session->length * sizeof *s->tokens);
     s->length = session->length;
@@ -274,7 +278,7 @@ void clsa_session_get_stats(const clsa_session *session,
     size_t sets = session->eval_sets ? CLSA_EVAL_COLUMNS + 1 : 1;
     *stats = (clsa_session_stats){
         .cache_bytes = clsa_cache_bytes(&session->cache),
-        .window_bytes = session->window.bytes,
+        .window_bytes = session->window.bytes + session->retention.bytes,
         .working_bytes = session->set.bytes * sets,
         .scratch_bytes = session->model->scratch->bytes,
         .rows_read = session->rows_read,

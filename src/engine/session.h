@@ -7,6 +7,7 @@
 #define CLSA_ENGINE_SESSION_H
 
 #include "src/engine/policy.h"
+#include "src/engine/retention.h"
 #include "src/engine/shared_cache.h"
 #include "src/engine/window.h"
 #include "src/engine/working_set.h"
@@ -36,6 +37,7 @@ struct clsa_session {
     uint64_t length;
     int32_t *tokens; /* [context] mapped, [length] used */
     struct clsa_window window;
+    struct clsa_retention retention;
     struct clsa_cache cache;
 
     struct clsa_working_set set; /* of the last token; unused for dense */
@@ -60,7 +62,8 @@ clsa_status clsa_session_eval_open(struct clsa_session *session,
    of the last wanted token. */
 void clsa_session_restore_set(struct clsa_session *session, size_t count);
 
-/* Read the tokens from window.end to length again, for the windows only. */
+/* Read the tokens from window.end to length again, for the windows or the
+   state of retention only. */
 void clsa_session_refill(struct clsa_session *session);
 
 #endif /* CLSA_ENGINE_SESSION_H */

@@ -7,6 +7,7 @@
  *   tokens     [length] i32
  *   rows       [last_count] u32, logits [vocab] f32   where there are logits
  *   windows    [S][2][g][kept][e] f32
+ *   retention  [S][h] states of retention.h   instead of windows
  *   cache      per page: K/V rows, index keys, scales of the rows in use
  *   checksum   XXH3-64 of everything before it
  */
@@ -105,6 +106,8 @@ static clsa_status transfer_state(struct stream *s, struct clsa_session *ses,
                               h->last_count * sizeof *ses->last_rows));
     }
     CLSA_TRY(transfer_window(s, &ses->window, h->window_first));
+    if (ses->retention.layers)
+        CLSA_TRY(transfer(s, ses->retention.state, ses->retention.bytes));
     return transfer_cache(s, &ses->cache, h->length);
 }
 

@@ -3,6 +3,7 @@
  * step: one pass of tokens through the network, the whole picture:
  *
  *   id -> embedding -> [window attention -> FFN] x S -> H       (self.c)
+ *                      or [retention -> FFN] x S -> H           (retention.c)
  *   H -> shared cache: K, V, index key                          (route.c)
  *   H -> index query -> scan -> top-k -> working set            (route.c)
  *   [attention over the working set -> FFN] x C -> logits       (cross.c)
@@ -62,6 +63,8 @@ struct clsa_scratch {
     struct clsa_act ffn;      /* [n][f] */
     float *cos, *sin;         /* [n][e/2] of the stack that runs */
     float *partial;           /* [partials] partial softmaxes */
+    float *decay;             /* [n][h]; gated retention only */
+    float *retention;         /* [threads][clsa_retention_scratch]; the same */
     float *logits;            /* [m][vocab] */
     float *index_k;           /* [n][e_i] */
     float *index_x;           /* [m][e_i] */
@@ -105,11 +108,23 @@ void clsa_route(struct clsa_step *step, const struct clsa_worker *w);
 void clsa_cross_decoder(struct clsa_step *step, const struct clsa_worker *w);
 void clsa_head(struct clsa_step *step, const struct clsa_worker *w);
 
+/* One layer of gated retention, without its FFN. Ends with a barrier. */
+void clsa_retention_layer(struct clsa_step *step, const struct clsa_worker *w,
+                          uint32_t layer);
+
+/* Columns from c on that belong to the same sequence. */
+size_t clsa_step_run_length(const struct clsa_step *step, size_t c);
+
 /* Worker 0 books the time since the last call under `phase`. */
 void clsa_step_clock(struct clsa_step *step, const struct clsa_worker *w,
                      enum clsa_phase phase);
 
 /* ------------------------------------------------ what both decoders use */
+
+/* Quantises values [begin, end) of column c, whole blocks. */
+void clsa_quantise_column(const struct clsa_simd *simd,
+                          const struct clsa_act *a, size_t c, size_t begin,
+                          size_t end);
 
 /*
  * input = rms_norm(x, w) for n columns of x [n][ldx], quantised as well where

@@ -9,7 +9,7 @@ clsa_status clsa_window_open(struct clsa_window *window,
                              clsa_error *error)
 {
     struct clsa_window w = {
-        .layers = hp->self_layers,
+        .layers = hp->mixer == CLSA_MIXER_SWA ? hp->self_layers : 0,
         .g = hp->self.g,
         .e = hp->self.e,
         .size = hp->window,

@@ -20,7 +20,7 @@
 #include "src/model/hparams.h"
 
 struct clsa_window {
-    uint32_t layers, g, e, size; /* size: W */
+    uint32_t layers, g, e, size; /* size: W; layers: 0 with retention */
     uint64_t capacity;           /* rows */
     uint64_t base;               /* position in slot 0 */
     uint64_t end;                /* positions stored: base..end-1 */
