@@ -100,6 +100,12 @@ CLSA_API clsa_status clsa_type_parse(const char *name, clsa_type *type,
  */
 CLSA_API const char *const *clsa_simd_levels(void);
 
+/**
+ * Physical cores that this process may use, by its affinity and its cgroup;
+ * at least 1. So many threads a model has by default.
+ */
+CLSA_API uint32_t clsa_core_count(void);
+
 /* ------------------------------------------------------------------- model */
 
 /** A model file mapped into memory, its tokenizer and its thread team. */
@@ -136,25 +142,25 @@ CLSA_API void clsa_model_close(clsa_model *model);
 
 /** Dimensions of a model. Symbols as in the papers and clsa(7). */
 typedef struct clsa_model_info {
-    const char *name;         /**< general.name, or "" */
-    const char *simd;         /**< level of the kernels in use */
-    uint32_t threads;         /**< size of the thread team */
-    uint32_t layers;          /**< L: all layers */
-    uint32_t self_layers;     /**< S: self-decoder layers */
-    uint32_t width;           /**< d: hidden size */
-    uint32_t ffn;             /**< f: FFN size */
-    uint32_t vocab;           /**< tokens in the vocabulary */
-    uint32_t heads;           /**< h: query heads of the cross-decoder */
-    uint32_t kv_heads;        /**< g: KV heads of the shared cache */
-    uint32_t head_size;       /**< e: head size of the cross-decoder */
-    uint32_t window;          /**< W: rows of the self-decoder's windows */
-    uint32_t index_size;      /**< e_i: index head size; 0: no indexer */
-    uint32_t top_k;           /**< k: rows selected by default; 0: no indexer */
-    uint64_t context;         /**< tokens the model was trained for */
-    uint64_t parameters;      /**< number of weights */
-    uint64_t file_size;       /**< bytes */
-    int32_t bos, eos;         /**< token ids, -1: none */
-    int add_bos;              /**< 1: a text starts with bos */
+    const char *name;     /**< general.name, or "" */
+    const char *simd;     /**< level of the kernels in use */
+    uint32_t threads;     /**< size of the thread team */
+    uint32_t layers;      /**< L: all layers */
+    uint32_t self_layers; /**< S: self-decoder layers */
+    uint32_t width;       /**< d: hidden size */
+    uint32_t ffn;         /**< f: FFN size */
+    uint32_t vocab;       /**< tokens in the vocabulary */
+    uint32_t heads;       /**< h: query heads of the cross-decoder */
+    uint32_t kv_heads;    /**< g: KV heads of the shared cache */
+    uint32_t head_size;   /**< e: head size of the cross-decoder */
+    uint32_t window;      /**< W: rows of the self-decoder's windows */
+    uint32_t index_size;  /**< e_i: index head size; 0: no indexer */
+    uint32_t top_k;       /**< k: rows selected by default; 0: no indexer */
+    uint64_t context;     /**< tokens the model was trained for */
+    uint64_t parameters;  /**< number of weights */
+    uint64_t file_size;   /**< bytes */
+    int32_t bos, eos;     /**< token ids, -1: none */
+    int add_bos;          /**< 1: a text starts with bos */
     const char *chat_template; /**< tokenizer.chat_template, or NULL */
 } clsa_model_info;
 
@@ -259,12 +265,12 @@ typedef struct clsa_session clsa_session;
 
 /** How to open a session; fill with clsa_session_options_init first. */
 typedef struct clsa_session_options {
-    uint64_t context;      /**< tokens that fit; 0: the model's context */
-    clsa_type kv_type;     /**< shared cache: F32, F16, BF16 (default), Q8_0 */
-    clsa_type index_type;  /**< index keys: F32, BF16, I8 (default) */
-    const char *attention; /**< policy: "clsa", "clsa:K", "dense", "window:N",
-                                "sink:N"; NULL: "clsa" with an indexer, else
-                                "dense" */
+    uint64_t context;       /**< tokens that fit; 0: the model's context */
+    clsa_type kv_type;      /**< shared cache: F32, F16, BF16 (default), Q8_0 */
+    clsa_type index_type;   /**< index keys: F32, BF16, I8 (default) */
+    const char *attention;  /**< policy: "clsa", "clsa:K", "dense", "window:N",
+                                 "sink:N"; NULL: "clsa" with an indexer, else
+                                 "dense" */
     uint32_t prefill_block; /**< tokens read at once, 1..4096; 0: default */
     uint64_t reserved[8];   /**< 0 */
 } clsa_session_options;

@@ -13,33 +13,38 @@
 #include <string.h>
 
 #include "simd/cpu.h"
+#include "simd/peaks.h"
 #include "simd/simd.h"
 
 struct level {
     const char *name;
     unsigned needs; /* bundles of cpu.h */
     void (*overlay)(struct clsa_simd *table);
+    void (*peaks)(struct clsa_peak_loops *loops);
 };
 
 static const struct level ladder[] = {
-    {"ref", 0, clsa_simd_ref},
+    {"ref", 0, clsa_simd_ref, clsa_peaks_ref},
 #ifdef HAVE_SIMD_AVX2
-    {"avx2", CLSA_CPU_AVX2, clsa_simd_avx2},
+    {"avx2", CLSA_CPU_AVX2, clsa_simd_avx2, clsa_peaks_avx2},
 #endif
 #ifdef HAVE_SIMD_AVX512
-    {"avx512", CLSA_CPU_AVX512, clsa_simd_avx512},
+    {"avx512", CLSA_CPU_AVX512, clsa_simd_avx512, clsa_peaks_avx512},
 #endif
 #ifdef HAVE_SIMD_AVX512VNNI
-    {"avx512vnni", CLSA_CPU_AVX512VNNI, clsa_simd_avx512vnni},
+    {"avx512vnni", CLSA_CPU_AVX512VNNI, clsa_simd_avx512vnni,
+     clsa_peaks_avx512vnni},
 #endif
 #ifdef HAVE_SIMD_NEON
-    {"neon", CLSA_CPU_NEON, clsa_simd_neon},
+    {"neon", CLSA_CPU_NEON, clsa_simd_neon, clsa_peaks_neon},
 #endif
 #ifdef HAVE_SIMD_NEON_DOTPROD
-    {"neon_dotprod", CLSA_CPU_NEON_DOTPROD, clsa_simd_neon_dotprod},
+    {"neon_dotprod", CLSA_CPU_NEON_DOTPROD, clsa_simd_neon_dotprod,
+     clsa_peaks_neon_dotprod},
 #endif
 #ifdef HAVE_SIMD_NEON_I8MM
-    {"neon_i8mm", CLSA_CPU_NEON_I8MM, clsa_simd_neon_i8mm},
+    {"neon_i8mm", CLSA_CPU_NEON_I8MM, clsa_simd_neon_i8mm,
+     clsa_peaks_neon_i8mm},
 #endif
 };
 
@@ -47,6 +52,7 @@ static const struct level ladder[] = {
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static struct clsa_simd tables[LEVELS];
+static struct clsa_peak_loops peaks[LEVELS];
 static const char *names[LEVELS + 1];
 static size_t usable; /* levels of the ladder that this CPU runs, >= 1 */
 
@@ -54,11 +60,14 @@ static void climb(void)
 {
     const unsigned bundles = clsa_cpu_bundles();
     struct clsa_simd table = {0};
+    struct clsa_peak_loops loops = {0};
 
     for (size_t i = 0; i < LEVELS; i++) {
         if ((ladder[i].needs & bundles) != ladder[i].needs)
             continue;
         ladder[i].overlay(&table);
+        ladder[i].peaks(&loops);
+        peaks[usable] = loops;
         table.name = ladder[i].name;
         tables[usable] = table;
         names[usable++] = ladder[i].name;
@@ -71,13 +80,27 @@ const char *const *clsa_simd_names(void)
     return names;
 }
 
-const struct clsa_simd *clsa_simd_table(const char *name)
+/* Number of a level among the usable ones, the best for NULL; or `usable`. */
+static size_t find(const char *name)
 {
+    size_t i = 0;
+
     pthread_once(&once, climb);
     if (!name)
-        return &tables[usable - 1];
-    for (size_t i = 0; i < usable; i++)
-        if (!strcmp(names[i], name))
-            return &tables[i];
-    return NULL;
+        return usable - 1;
+    while (i < usable && strcmp(names[i], name))
+        i++;
+    return i;
+}
+
+const struct clsa_simd *clsa_simd_table(const char *name)
+{
+    const size_t i = find(name);
+    return i < usable ? &tables[i] : NULL;
+}
+
+const struct clsa_peak_loops *clsa_simd_peaks(const char *name)
+{
+    const size_t i = find(name);
+    return i < usable ? &peaks[i] : NULL;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * commands: the subcommands of the program, one per file of this folder, and
- * the dispatch by name that main and `clsa eval` share.
+ * the dispatch by name that main, `clsa eval` and `clsa bench` share.
  */
 #ifndef CLSA_CLI_COMMANDS_H
 #define CLSA_CLI_COMMANDS_H
@@ -17,6 +17,8 @@ extern const struct cli_command cli_command_eval_needles;
 extern const struct cli_command cli_command_eval_loss;
 extern const struct cli_command cli_command_eval_perplexity;
 extern const struct cli_command cli_command_info;
+extern const struct cli_command cli_command_bench;
+extern const struct cli_command cli_command_bench_machine;
 
 /*
  * Run the command of a NULL-terminated list that argv[1] names; --help lists

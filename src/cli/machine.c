@@ -29,7 +29,7 @@ static const char *cpuinfo_value(char *line)
     return value;
 }
 
-static void cpu_name(char *name, size_t capacity)
+void cli_machine_cpu(char *name, size_t capacity)
 {
     FILE *file = fopen("/proc/cpuinfo", "r");
     struct utsname system;
@@ -80,7 +80,7 @@ int cli_machine_print(const struct cli_common *common)
     char cpu[256];
     int status;
 
-    cpu_name(cpu, sizeof cpu);
+    cli_machine_cpu(cpu, sizeof cpu);
     if (common->json)
         return cli_json_print(
             json_pack("[{ss so sI sI so so sb}]", "version", clsa_version(),

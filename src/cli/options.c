@@ -29,6 +29,14 @@ static const struct cli_option model_options[] = {
      .argument = "FILE",
      .help = "model file; default: $CLSA_MODEL or the installed one",
      .offset = COMMON(model)},
+    {.kind = CLI_TEXT,
+     .name = "numa",
+     .argument = "auto|off|NODES",
+     .help = "memory nodes to use, for example 0,2-3",
+     .offset = COMMON(numa)},
+    {0}};
+
+static const struct cli_option threads_options[] = {
     {.kind = CLI_SIZE,
      .letter = 't',
      .name = "threads",
@@ -42,11 +50,6 @@ static const struct cli_option model_options[] = {
      .argument = "LEVEL",
      .help = "kernels to use, see clsa info; default: the best",
      .offset = COMMON(simd)},
-    {.kind = CLI_TEXT,
-     .name = "numa",
-     .argument = "auto|off|NODES",
-     .help = "memory nodes to use, for example 0,2-3",
-     .offset = COMMON(numa)},
     {0}};
 
 static const struct cli_option session_options[] = {
@@ -116,6 +119,8 @@ static void list_collect(struct option_list *list,
     list->own = list->count;
     if (command->groups & CLI_GROUP_MODEL)
         list_add(list, model_options);
+    if (command->groups & (CLI_GROUP_MODEL | CLI_GROUP_THREADS))
+        list_add(list, threads_options);
     if (command->groups & CLI_GROUP_SESSION)
         list_add(list, session_options);
     list_add(list, general_options);

@@ -62,10 +62,12 @@ struct cli_common {
         .kv_type = CLSA_TYPE_BF16, .index_type = CLSA_TYPE_I8                  \
     }
 
-/* Shared groups: -m -t --simd --numa; -c --attention --kv-type --index-type.
-   --json -q -v --help --version belong to every command. */
+/* Shared groups: -m --numa -t --simd; -c --attention --kv-type --index-type;
+   of a command without a model -t --simd. --json -q -v --help --version belong
+   to every command. */
 #define CLI_GROUP_MODEL   1u
 #define CLI_GROUP_SESSION 2u
+#define CLI_GROUP_THREADS 4u
 
 struct cli_command {
     const char *name;  /* "eval needles" */

@@ -12,6 +12,7 @@
 #include <xxhash.h>
 
 #include "src/base/mem.h"
+#include "src/base/numa.h"
 #include "src/engine/step.h"
 #include "src/model/gguf_print.h"
 #include "src/model/model.h"
@@ -29,6 +30,11 @@ const char *clsa_version(void)
 const char *const *clsa_simd_levels(void)
 {
     return clsa_simd_names();
+}
+
+uint32_t clsa_core_count(void)
+{
+    return clsa_numa_cores();
 }
 
 void clsa_free(void *memory)

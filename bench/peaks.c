@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Runs of the peak loops; see peaks.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/peaks.h"
+#include "bench/team.h"
+
+#define REPEATS      7
+#define GATHER_BYTES ((size_t)32 << 20) /* copied in one run */
+#define PACKED_BYTES ((size_t)1 << 20)  /* to where a thread copies */
+#define MOST_AHEAD   ((size_t)16 << 10) /* bytes of rows asked for */
+#define VALUES       4096               /* operands, in L1 */
+#define CALLS        500                /* of a loop over them, in one run */
+
+/* What the loops return goes here, so that it is wanted. */
+static volatile uint32_t sink;
+
+/* ------------------------------------------------------------------- read */
+
+struct reading {
+    const struct clsa_peak_loops *loops;
+    const unsigned char *data;
+    size_t bytes, ahead, passes;
+};
+
+static void read_work(void *context, unsigned thread, unsigned threads)
+{
+    const struct reading *r = context;
+    size_t i;
+
+    (void)threads;
+    for (i = 0; i < r->passes; i++)
+        sink = r->loops->read(r->data + thread * r->bytes, r->bytes, r->ahead);
+}
+
+double bench_read(const struct clsa_peak_loops *loops, unsigned threads,
+                  const void *data, size_t bytes)
+{
+    static const size_t distances[] = {0, 1024, 2048, 4096};
+    const size_t least = (size_t)64 << 20; /* a few milliseconds */
+    struct reading r = {loops, data, bytes, 0, 1};
+    double best = 0;
+    size_t i;
+
+    if (bytes < least)
+        r.passes = least / bytes;
+    for (i = 0; i < sizeof distances / sizeof distances[0]; i++) {
+        double gbs;
+        r.ahead = distances[i];
+        gbs = (double)(threads * bytes * r.passes) /
+              bench_time(threads, read_work, &r, REPEATS) * 1e-9;
+        best = gbs > best ? gbs : best;
+    }
+    return best;
+}
+
+size_t bench_cache_bytes(const struct bench_caches *caches, unsigned cache,
+                         unsigned threads)
+{
+    const size_t below = caches->size[cache - 1];
+    size_t bytes = caches->size[cache] / 2;
+
+    if (cache == 3)
+        bytes /= threads;
+    if (bytes && bytes < 2 * below)
+        bytes = 2 * below;
+    return bytes / CLSA_PEAK_UNIT * CLSA_PEAK_UNIT;
+}
+
+/* ----------------------------------------------------------------- gather */
+
+struct gathering {
+    const struct clsa_peak_loops *loops;
+    const struct bench_buffer *buffer;
+    unsigned char *packed; /* PACKED_BYTES for each thread */
+    uint32_t *order;
+    size_t rows, bytes, ahead;
+    size_t next; /* of order, where the next run begins */
+};
+
+/* A thread's share of a run's rows, as many at once as fit where they go. */
+static void gather_work(void *context, unsigned thread, unsigned threads)
+{
+    const struct gathering *g = context;
+    unsigned char *packed = g->packed + thread * PACKED_BYTES;
+    const size_t most = PACKED_BYTES / g->bytes;
+    size_t at, n, end;
+
+    bench_share(thread, threads, GATHER_BYTES / g->bytes, &at, &end);
+    for (; at < end; at += n) {
+        n = end - at < most ? end - at : most;
+        g->loops->gather(packed, g->buffer->data, g->order + g->next + at, n,
+                         g->bytes, g->ahead);
+    }
+}
+
+/* The median of runs that each take other rows. */
+static double gather_time(struct gathering *g, unsigned threads)
+{
+    const size_t each = GATHER_BYTES / g->bytes;
+    double seconds[REPEATS];
+    unsigned i;
+
+    for (i = 0; i < REPEATS; i++) {
+        g->next = (g->next + each) % (g->rows / each * each);
+        seconds[i] = bench_run(threads, gather_work, g);
+    }
+    return bench_median(seconds, REPEATS);
+}
+
+/* All rows of the buffer in random order. */
+static void shuffle(uint32_t *order, size_t rows)
+{
+    uint64_t state = 1;
+    size_t i;
+
+    for (i = 0; i < rows; i++) {
+        size_t other;
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        other = (size_t)((state >> 32) * (i + 1) >> 32);
+        order[i] = order[other];
+        order[other] = (uint32_t)i;
+    }
+}
+
+double bench_gather(const struct clsa_peak_loops *loops, unsigned threads,
+                    const struct bench_buffer *buffer, size_t row_bytes,
+                    size_t *ahead)
+{
+    struct gathering g = {.loops = loops, .buffer = buffer, .bytes = row_bytes};
+    double best = 0;
+
+    g.rows = buffer->size / row_bytes;
+    g.order = calloc(g.rows, sizeof *g.order);
+    g.packed = aligned_alloc(64, threads * PACKED_BYTES);
+    if (g.order && g.packed) {
+        shuffle(g.order, g.rows);
+        memset(g.packed, 0, threads * PACKED_BYTES);
+        for (; g.ahead * row_bytes <= MOST_AHEAD;
+             g.ahead = g.ahead ? 2 * g.ahead : 1) {
+            const double gbs =
+                (double)GATHER_BYTES / gather_time(&g, threads) * 1e-9;
+            if (gbs > best) {
+                best = gbs;
+                *ahead = g.ahead;
+            }
+        }
+    }
+    free(g.order);
+    free(g.packed);
+    return best;
+}
+
+/* ------------------------------------------------------------- arithmetic */
+
+struct computing {
+    const struct clsa_peak_loops *loops;
+    clsa_peak_product *product;
+    struct clsa_peak_operands operands;
+    float w[CLSA_PEAK_FMA_ROWS];
+    float x[VALUES];
+    int8_t q[VALUES];
+};
+
+/* Each thread reads operands of its own. */
+static void fma_work(void *context, unsigned thread, unsigned threads)
+{
+    const struct computing mine = *(const struct computing *)context;
+    float sum = 0;
+    int i;
+
+    (void)threads, (void)thread;
+    for (i = 0; i < CALLS; i++)
+        sum += mine.loops->fma(mine.x, VALUES, mine.w);
+    sink = (uint32_t)sum;
+}
+
+double bench_fma(const struct clsa_peak_loops *loops, unsigned threads)
+{
+    struct computing c = {.loops = loops, .w = {1, 2, 3}};
+    const double flops =
+        2.0 * CLSA_PEAK_FMA_ROWS * VALUES * CALLS * (double)threads;
+    int i;
+
+    for (i = 0; i < VALUES; i++)
+        c.x[i] = (float)(i % 16) / 16;
+    return flops / bench_time(threads, fma_work, &c, REPEATS) * 1e-9;
+}
+
+static void product_work(void *context, unsigned thread, unsigned threads)
+{
+    struct computing mine = *(const struct computing *)context;
+    uint32_t sum = 0;
+    int i;
+
+    (void)threads, (void)thread;
+    mine.operands.x = mine.q;
+    for (i = 0; i < CALLS; i++)
+        sum += mine.product(&mine.operands);
+    sink = sum;
+}
+
+double bench_product(const struct clsa_peak_loops *loops, unsigned product,
+                     unsigned threads)
+{
+    struct computing c = {.product = loops->product[product].run};
+    const double macs = 1.0 * CLSA_PEAK_ROWS * VALUES * CALLS * threads;
+    int i;
+
+    for (i = 0; i < VALUES; i++) {
+        c.q[i] = (int8_t)(i % 255 - 127);
+        c.operands.sum += c.q[i];
+    }
+    for (i = 0; i < CLSA_PEAK_ROWS * CLSA_PEAK_PATTERN; i++)
+        c.operands.w[i / CLSA_PEAK_PATTERN][i % CLSA_PEAK_PATTERN] =
+            (int8_t)(i % 16);
+    c.operands.n = VALUES;
+    return macs / bench_time(threads, product_work, &c, REPEATS) * 1e-9;
+}
+
+double bench_best_product(const struct clsa_peak_loops *loops, int full,
+                          unsigned threads, unsigned *product)
+{
+    double best = 0;
+    unsigned i;
+
+    for (i = 0; loops->product[i].name; i++) {
+        double gmacs;
+        if (full && !loops->product[i].full)
+            continue;
+        gmacs = bench_product(loops, i, threads);
+        if (gmacs > best) {
+            best = gmacs;
+            *product = i;
+        }
+    }
+    return best;
+}
+
+/* -------------------------------------------------------------------- all */
+
+int bench_measure_peaks(struct bench_peaks *peaks,
+                        const struct bench_request *request)
+{
+    const struct clsa_peak_loops *loops = clsa_simd_peaks(request->simd);
+    const unsigned threads = request->threads;
+    struct bench_peaks all = {.threads = threads};
+    const size_t size = bench_memory_bytes();
+    struct bench_buffer buffer;
+    unsigned product;
+    size_t ahead;
+
+    if (!loops || bench_buffer_open(&buffer, size, BENCH_HUGE, threads) != 0)
+        return -1;
+    all.read_gbs = bench_read(loops, threads, buffer.data,
+                              size / threads / CLSA_PEAK_UNIT * CLSA_PEAK_UNIT);
+    if (request->row_bytes)
+        all.gather_gbs =
+            bench_gather(loops, threads, &buffer, request->row_bytes, &ahead);
+    bench_buffer_close(&buffer);
+    all.fma_gflops = bench_fma(loops, threads);
+    all.int8_gmacs = bench_best_product(loops, 1, threads, &product);
+    all.nibble_gmacs = bench_best_product(loops, 0, threads, &product);
+    *peaks = all;
+    return request->row_bytes && all.gather_gbs == 0 ? -1 : 0;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Threads by OpenMP, whose barriers spin. */
+#include <omp.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "bench/team.h"
+
+double bench_now(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+double bench_median(double *values, size_t n)
+{
+    qsort(values, n, sizeof *values, ascending);
+    return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
+double bench_run(unsigned threads, bench_work *work, void *context)
+{
+    double start = 0, end = 0;
+
+#pragma omp parallel num_threads(threads)
+    {
+#pragma omp barrier
+#pragma omp master
+        start = bench_now();
+#pragma omp barrier
+        work(context, (unsigned)omp_get_thread_num(),
+             (unsigned)omp_get_num_threads());
+#pragma omp barrier
+#pragma omp master
+        end = bench_now();
+    }
+    return end - start;
+}
+
+double bench_time(unsigned threads, bench_work *work, void *context,
+                  unsigned repeats)
+{
+    double seconds[BENCH_REPEATS];
+    unsigned i;
+
+    bench_run(threads, work, context);
+    for (i = 0; i < repeats; i++)
+        seconds[i] = bench_run(threads, work, context);
+    return bench_median(seconds, repeats);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * team: threads and clocks of the benchmarks. Work is started on all threads
+ * at once and ends with the last of them.
+ */
+#ifndef CLSA_BENCH_TEAM_H
+#define CLSA_BENCH_TEAM_H
+
+#include <stddef.h>
+
+/* Seconds of a clock that only goes forward. */
+double bench_now(void);
+
+/* Median of n > 0 values, which are sorted by it. */
+double bench_median(double *values, size_t n);
+
+/* One thread's part of the work; thread < threads. */
+typedef void bench_work(void *context, unsigned thread, unsigned threads);
+
+/* Runs the work on `threads` threads; seconds from start to end. */
+double bench_run(unsigned threads, bench_work *work, void *context);
+
+/* Median of `repeats` runs, 1 to BENCH_REPEATS, after one that does not
+   count. */
+#define BENCH_REPEATS 31
+double bench_time(unsigned threads, bench_work *work, void *context,
+                  unsigned repeats);
+
+/* This thread's part [*begin, *end) of n units: contiguous, even. */
+static inline void bench_share(unsigned thread, unsigned threads, size_t n,
+                               size_t *begin, size_t *end)
+{
+    *begin = n / threads * thread + n % threads * thread / threads;
+    *end = n / threads * (thread + 1) + n % threads * (thread + 1) / threads;
+}
+
+#endif /* CLSA_BENCH_TEAM_H */

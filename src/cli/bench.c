@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bench: the group of commands that measure speed, one file each, and what
+ * they share.
+ */
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "simd/simd.h"
+#include "src/cli/bench.h"
+#include "src/cli/commands.h"
+#include "src/cli/message.h"
+
+static const struct cli_command *const kinds[] = {&cli_command_bench_machine,
+                                                  NULL};
+
+static int bench_run_kind(int argc, char **argv)
+{
+    return cli_commands_run(kinds, "clsa bench", cli_command_bench.summary,
+                            argc, argv);
+}
+
+const struct cli_command cli_command_bench = {
+    .name = "bench",
+    .summary = "Measure the speed of this machine and of the engine.",
+    .run = bench_run_kind,
+    .commands = kinds};
+
+unsigned cli_bench_threads(const struct cli_common *common)
+{
+    return common->threads != 0 ? (unsigned)common->threads : clsa_core_count();
+}
+
+int cli_bench_simd(const struct cli_common *common, const char **level)
+{
+    const char *name = common->simd;
+    const struct clsa_simd *table;
+
+    if (name == NULL)
+        name = getenv("CLSA_SIMD");
+    if (name != NULL && *name == '\0')
+        name = NULL;
+    table = clsa_simd_table(name);
+    if (table == NULL) {
+        cli_fail("SIMD level %s is not there; clsa info lists those that are",
+                 name);
+        return CLI_USAGE;
+    }
+    *level = table->name;
+    return CLI_DONE;
+}

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bench machine: the limits of this machine. What memory and caches deliver,
+ * in order and at random, and what the arithmetic of a SIMD level takes, with
+ * 1, 2, 4, ... threads up to all.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "bench/peaks.h"
+#include "src/cli/bench.h"
+#include "src/cli/commands.h"
+#include "src/cli/files.h"
+#include "src/cli/machine.h"
+#include "src/cli/message.h"
+
+enum {
+    STEPS = 12, /* thread counts: powers of two up to 1024, and all */
+    ROWS = 3,   /* sizes of gathered rows */
+    PLACES = BENCH_CACHES + 1
+};
+
+static const size_t row_bytes[ROWS] = {256, 1024, 2048};
+static const char *const page_names[] = {"small", "huge"};
+static const char *const place_names[PLACES] = {"memory", "L1", "L2", "L3"};
+
+/* All results for one number of threads; 0 where there is no such cache. */
+struct step {
+    unsigned threads;
+    double read[PLACES];
+    size_t bytes[PLACES]; /* that each thread reads */
+    double gather[2][ROWS];
+    size_t ahead[2][ROWS];
+    double fma, product[CLSA_PEAK_PRODUCTS];
+};
+
+struct machine {
+    const char *level;
+    const struct clsa_peak_loops *loops;
+    struct bench_caches caches;
+    unsigned threads, count;
+    struct step step[STEPS];
+};
+
+/* ---------------------------------------------------------------- measure */
+
+static void measure_reads(struct machine *m, const struct bench_buffer *buffer)
+{
+    unsigned i, place;
+
+    for (i = 0; i < m->count; i++) {
+        struct step *s = &m->step[i];
+        const size_t share = buffer->size / s->threads;
+
+        s->bytes[0] = share / CLSA_PEAK_UNIT * CLSA_PEAK_UNIT;
+        for (place = 1; place < PLACES; place++)
+            s->bytes[place] = bench_cache_bytes(&m->caches, place, s->threads);
+        for (place = 0; place < PLACES; place++)
+            if (s->bytes[place] != 0 && s->bytes[place] <= share)
+                s->read[place] = bench_read(m->loops, s->threads, buffer->data,
+                                            s->bytes[place]);
+    }
+}
+
+/* One thread and all. */
+static int has_gather(const struct machine *m, unsigned i)
+{
+    return i == 0 || i == m->count - 1;
+}
+
+static int measure_gathers(struct machine *m, const struct bench_buffer *buffer,
+                           enum bench_pages pages)
+{
+    unsigned i, j;
+
+    for (i = 0; i < m->count; i++)
+        for (j = 0; has_gather(m, i) && j < ROWS; j++) {
+            struct step *s = &m->step[i];
+
+            s->gather[pages][j] =
+                bench_gather(m->loops, s->threads, buffer, row_bytes[j],
+                             &s->ahead[pages][j]);
+            if (s->gather[pages][j] == 0)
+                return cli_fail_memory();
+        }
+    return CLI_DONE;
+}
+
+static int measure_memory(struct machine *m, enum bench_pages pages)
+{
+    struct bench_buffer buffer;
+    int status;
+
+    if (bench_buffer_open(&buffer, bench_memory_bytes(), pages, m->threads))
+        return cli_fail_memory();
+    if (pages == BENCH_HUGE)
+        measure_reads(m, &buffer);
+    status = measure_gathers(m, &buffer, pages);
+    bench_buffer_close(&buffer);
+    return status;
+}
+
+static void measure_arithmetic(struct machine *m)
+{
+    unsigned i, j;
+
+    for (i = 0; i < m->count; i++) {
+        m->step[i].fma = bench_fma(m->loops, m->step[i].threads);
+        for (j = 0; m->loops->product[j].name != NULL; j++)
+            m->step[i].product[j] =
+                bench_product(m->loops, j, m->step[i].threads);
+    }
+}
+
+static int measure(struct machine *m)
+{
+    unsigned threads;
+
+    for (threads = 1; threads < m->threads; threads *= 2)
+        m->step[m->count++].threads = threads;
+    m->step[m->count++].threads = m->threads;
+    m->loops = clsa_simd_peaks(m->level);
+    bench_caches_read(&m->caches);
+    CLI_TRY(measure_memory(m, BENCH_SMALL));
+    CLI_TRY(measure_memory(m, BENCH_HUGE));
+    measure_arithmetic(m);
+    return CLI_DONE;
+}
+
+/* ------------------------------------------------------------------- text */
+
+static void print_head(const struct machine *m, const char *title)
+{
+    unsigned i;
+
+    printf("\n%-40s", title);
+    for (i = 0; i < m->count; i++)
+        printf(" %7u", m->step[i].threads);
+    printf("\n");
+}
+
+static void print_value(double value)
+{
+    if (value > 0)
+        printf(" %7.1f", value);
+    else
+        printf(" %7s", "-");
+}
+
+static void print_reads(const struct machine *m)
+{
+    unsigned i, place;
+
+    print_head(m, "read, GB/s; threads:");
+    for (place = 0; place < PLACES; place++) {
+        if (m->step[0].read[place] == 0)
+            continue;
+        printf("  %-38s", place_names[place]);
+        for (i = 0; i < m->count; i++)
+            print_value(m->step[i].read[place]);
+        printf("\n");
+    }
+}
+
+static void print_gathers(const struct machine *m)
+{
+    unsigned i, j, pages;
+
+    print_head(m, "random rows from memory, GB/s");
+    for (pages = BENCH_SMALL; pages <= BENCH_HUGE; pages++)
+        for (j = 0; j < ROWS; j++) {
+            printf("  %4zu bytes, %-5s pages %*s", row_bytes[j],
+                   page_names[pages], 15, "");
+            for (i = 0; i < m->count; i++)
+                print_value(m->step[i].gather[pages][j]);
+            printf("\n");
+        }
+}
+
+static void print_arithmetic(const struct machine *m)
+{
+    unsigned i, j;
+
+    print_head(m, "multiply-adds in float, GFLOP/s");
+    printf("  %-38s", "f32");
+    for (i = 0; i < m->count; i++)
+        print_value(m->step[i].fma);
+    printf("\n");
+    print_head(m, "multiply-adds of integers, Gmac/s");
+    for (j = 0; m->loops->product[j].name != NULL; j++) {
+        printf("  %-2s %-35s", m->loops->product[j].full ? "s8" : "u4",
+               m->loops->product[j].name);
+        for (i = 0; i < m->count; i++)
+            print_value(m->step[i].product[j]);
+        printf("\n");
+    }
+}
+
+static void print_text(const struct machine *m, const char *cpu)
+{
+    printf("cpu      %s\nsimd     %s\nthreads  %u\n", cpu, m->level,
+           m->threads);
+    print_reads(m);
+    print_gathers(m);
+    print_arithmetic(m);
+}
+
+/* ------------------------------------------------------------------- JSON */
+
+static json_t *read_list(const struct machine *m)
+{
+    json_t *list = json_array();
+    unsigned i, place;
+
+    for (place = 0; place < PLACES; place++)
+        for (i = 0; i < m->count; i++)
+            if (m->step[i].read[place] > 0)
+                json_array_append_new(
+                    list, json_pack("{ss si sI sf}", "from", place_names[place],
+                                    "threads", (int)m->step[i].threads, "bytes",
+                                    (json_int_t)m->step[i].bytes[place], "gbs",
+                                    m->step[i].read[place]));
+    return list;
+}
+
+static json_t *gather_list(const struct machine *m)
+{
+    json_t *list = json_array();
+    unsigned i, j, pages;
+
+    for (pages = BENCH_SMALL; pages <= BENCH_HUGE; pages++)
+        for (j = 0; j < ROWS; j++)
+            for (i = 0; i < m->count; i++)
+                if (has_gather(m, i))
+                    json_array_append_new(
+                        list, json_pack("{sI ss si sI sf}", "bytes",
+                                        (json_int_t)row_bytes[j], "pages",
+                                        page_names[pages], "threads",
+                                        (int)m->step[i].threads, "ahead",
+                                        (json_int_t)m->step[i].ahead[pages][j],
+                                        "gbs", m->step[i].gather[pages][j]));
+    return list;
+}
+
+static json_t *fma_list(const struct machine *m)
+{
+    json_t *list = json_array();
+    unsigned i;
+
+    for (i = 0; i < m->count; i++)
+        json_array_append_new(list, json_pack("{si sf}", "threads",
+                                              (int)m->step[i].threads, "gflops",
+                                              m->step[i].fma));
+    return list;
+}
+
+static json_t *product_list(const struct machine *m)
+{
+    json_t *list = json_array();
+    unsigned i, j;
+
+    for (j = 0; m->loops->product[j].name != NULL; j++)
+        for (i = 0; i < m->count; i++)
+            json_array_append_new(
+                list, json_pack("{ss ss si sf}", "instructions",
+                                m->loops->product[j].name, "weights",
+                                m->loops->product[j].full ? "s8" : "u4",
+                                "threads", (int)m->step[i].threads, "gmacs",
+                                m->step[i].product[j]));
+    return list;
+}
+
+static int print_json(const struct machine *m, const char *cpu)
+{
+    return cli_json_print(json_pack(
+        "[{so ss si so so so so}]", "cpu", cli_json_text(cpu), "simd", m->level,
+        "threads", (int)m->threads, "read", read_list(m), "gather",
+        gather_list(m), "fma", fma_list(m), "int8", product_list(m)));
+}
+
+static int bench_machine_run(int argc, char **argv)
+{
+    const struct cli_command *self = &cli_command_bench_machine;
+    struct cli_common common = CLI_COMMON_INIT;
+    struct machine machine = {0};
+    char cpu[256];
+    int first;
+
+    CLI_TRY(cli_options_parse(self, argc, argv, &common, &first));
+    if (first == 0)
+        return CLI_DONE;
+    if (first < argc)
+        return cli_usage(self, "unexpected argument '%s'", argv[first]);
+    CLI_TRY(cli_bench_simd(&common, &machine.level));
+    machine.threads = cli_bench_threads(&common);
+    CLI_TRY(measure(&machine));
+    cli_machine_cpu(cpu, sizeof cpu);
+    if (common.json)
+        return print_json(&machine, cpu);
+    print_text(&machine, cpu);
+    return CLI_DONE;
+}
+
+const struct cli_command cli_command_bench_machine = {
+    .name = "bench machine",
+    .usage = "",
+    .summary = "Bandwidth and arithmetic of this machine at their limits.",
+    .groups = CLI_GROUP_THREADS,
+    .run = bench_machine_run};
