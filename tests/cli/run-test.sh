@@ -9,8 +9,9 @@
 # is not 0. $data is the folder of this script.
 #
 # Environment: CLSA (the program, default ./clsa), CLSA_MODEL (default
-# models/clsa-tiny-q8_0.gguf of the sources), srcdir (default .). CLSA_SIMD
-# is handed on: the outputs are the same at every level.
+# models/clsa-tiny-q8_0.gguf of the sources), srcdir (default .),
+# CLSA_EMULATOR (words before the program, default none). CLSA_SIMD is handed
+# on: the outputs are the same at every level.
 set -euo pipefail
 
 test=$(realpath "$1")
@@ -23,6 +24,12 @@ trap 'rm -rf "$folder"' EXIT
 if [ ! -r "$model" ]; then
     echo "skipped: $model is not there"
     exit 77
+fi
+if [ -n "${CLSA_EMULATOR:-}" ]; then
+    printf '#!/bin/sh\nexec %s %q "$@"\n' "$CLSA_EMULATOR" "$program" \
+        >"$folder/clsa"
+    chmod +x "$folder/clsa"
+    program=$folder/clsa
 fi
 mkdir "$folder/work"
 ln -s "$model" "$folder/work/model.gguf"
