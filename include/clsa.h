@@ -427,6 +427,66 @@ typedef struct clsa_session_stats {
 CLSA_API void clsa_session_get_stats(const clsa_session *session,
                                      clsa_session_stats *stats);
 
+/* ------------------------------------------------------------- model files */
+
+/** What a tensor became. */
+typedef struct clsa_written {
+    const char *name;
+    clsa_type wanted; /**< by the options */
+    clsa_type type;   /**< as stored: rows that are no whole blocks fall back
+                           to q8_0, or to f16 */
+    uint64_t values, size; /**< number of values, bytes */
+    double error; /**< root of sum of squared differences over sum of squared
+                       values; 0 when copied */
+} clsa_written;
+
+/** The type of each matrix in the source. */
+#define CLSA_WRITE_SAME (-1)
+
+/** How to write a model file; fill with clsa_write_options_init first. */
+typedef struct clsa_write_options {
+    int type; /**< of the matrices: a clsa_type, CLSA_WRITE_SAME (default).
+                   Vectors are always f32; the indexer is q8_0 where `type`
+                   is a type of fewer bits */
+    /** Exceptions, "PATTERN=TYPE": a shell pattern for whole names of
+        matrices; the first that matches counts. */
+    const char *const *keep;
+    size_t keep_count;
+    uint32_t threads; /**< 1..1024; 0: one per physical core */
+    /** Called after each tensor. May be NULL. */
+    void (*on_tensor)(void *user, const clsa_written *tensor);
+    /** Called with what the user should know: each tensor that is missing or
+        unknown, and what was assumed. One line. May be NULL. */
+    void (*on_note)(void *user, const char *text);
+    /** Called with the values written so far; anything but 0 stops with
+        CLSA_ERR_STOPPED. May be NULL. */
+    int (*on_progress)(void *user, uint64_t done, uint64_t total);
+    void *user;
+    uint64_t reserved[8]; /**< 0 */
+} clsa_write_options;
+
+CLSA_API void clsa_write_options_init(clsa_write_options *options);
+
+/**
+ * Make a model file of a folder with config.json (or params.json), tensors in
+ * safetensors files and a tokenizer; clsa-convert(1) lists the layouts. The
+ * file is written beside `path`, checked by opening it, and renamed. The bytes
+ * do not depend on the CPU or the number of threads.
+ *
+ * @param options  NULL for the defaults
+ * @return CLSA_ERR_IO, CLSA_ERR_FORMAT, CLSA_ERR_UNSUPPORTED,
+ *         CLSA_ERR_ARGUMENT (options), CLSA_ERR_MEMORY or CLSA_ERR_STOPPED;
+ *         `path` is as it was before
+ */
+CLSA_API clsa_status clsa_convert(const char *folder, const char *path,
+                                  const clsa_write_options *options,
+                                  clsa_error *error);
+
+/** The same of a model file, for other types of its tensors. */
+CLSA_API clsa_status clsa_quantize(const char *from, const char *path,
+                                   const clsa_write_options *options,
+                                   clsa_error *error);
+
 /* ----------------------------------------------------------------- sampler */
 
 /** Chooses the next token from logits; has its own random state. */

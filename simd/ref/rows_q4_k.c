@@ -40,10 +40,13 @@ struct fit {
     float s, m;
 };
 
-/* q of one value; s > 0. */
-static float level(float x, struct fit f)
+/* q of one value, to nearest even by way of the bits of a sum; s > 0. */
+static inline float level(float x, struct fit f)
 {
-    return fminf(fmaxf(rintf((x + f.m) / f.s), 0.0f), (float)LEVELS);
+    float q = (x + f.m) / f.s;
+    q = q > 0 ? q : 0;
+    q = q < (float)LEVELS ? q : (float)LEVELS;
+    return q + 0x1.8p23f - 0x1.8p23f;
 }
 
 static double square_error(const float *x, struct fit f)

@@ -29,10 +29,13 @@ static void load_q6_k_ref(float *y, const void *x, size_t n)
     }
 }
 
-/* q - 32 of a value; s is not 0. */
-static float level(float x, float s)
+/* q - 32 of a value, to nearest even by way of the bits of a sum; s not 0. */
+static inline float level(float x, float s)
 {
-    return fminf(fmaxf(rintf(x / s), -32.0f), 31.0f);
+    float q = x / s;
+    q = q > -32.0f ? q : -32.0f;
+    q = q < 31.0f ? q : 31.0f;
+    return q + 0x1.8p23f - 0x1.8p23f;
 }
 
 /* Squared error of a part, and the least-squares scale for its levels. */

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+# Other types of tensors, exceptions, and what is refused.
+clsa quantize model.gguf a.gguf q4_k | sed -n '1,5p;$p'
+clsa quantize model.gguf b.gguf Q4_0 --keep 'blk.?.attn_[qk].weight=f16' \
+    --keep token_embd.weight=q6_k | grep -E 'token|blk.3.attn_[qkv]\.|indexer'
+clsa info a.gguf | grep -E '^(name|parameters|check)|file_type|quantiz'
+clsa quantize model.gguf c.gguf q8_0 --json -q -t 2 | tr -d ' \n' |
+    grep -oE '^.{120}'
+clsa quantize a.gguf c.gguf i8
+clsa quantize a.gguf c.gguf q5_k
+clsa quantize a.gguf c.gguf
+clsa quantize a.gguf c.gguf f16 --keep token_embd.weight
+clsa quantize a.gguf missing/c.gguf f16
+clsa quantize missing.gguf c.gguf f16
+ls
+clsa convert . -o d.gguf
+clsa convert missing -o d.gguf
+clsa convert .
