@@ -83,6 +83,20 @@ struct clsa_rows {
 };
 
 /*
+ * Rows to be copied into strips: piece p of row i, `piece` bytes at
+ * from[i] + p * piece, goes to to + p * strip + slot[i] * piece. This is how
+ * cache rows (K and V of all heads) become the packed strips of a working set
+ * (one per head of K and of V, in the format of the cache).
+ */
+struct clsa_gather {
+    const unsigned char *const *from; /* [n] */
+    const uint32_t *slot;             /* [n], all different */
+    unsigned char *to;
+    size_t n, pieces;
+    size_t piece, strip; /* bytes */
+};
+
+/*
  * An index query. Integer scores are exact: q holds the query as 16-bit
  * integers, |q| <= limit with limit * 127 * len < 2^31.
  */
@@ -182,6 +196,31 @@ struct clsa_simd {
      */
     size_t (*filter)(uint64_t *out, const float *score, size_t n,
                      uint32_t first, float threshold);
+
+    /*
+     * Exact selection: keep the k >= 1 largest of n ranks, all different and
+     * none 0 (which is the rank of no score), in place and in the order they
+     * have. copy: scratch [n]. Returns min(k, n).
+     * Bit-exact.
+     */
+    size_t (*select)(uint64_t *ranks, size_t n, size_t k, uint64_t *copy);
+
+    /* The copies that g says; bytes in and out do not overlap. Bit-exact. */
+    void (*gather)(const struct clsa_gather *g);
+
+    /* ------------------------------------------------------------ sampling */
+
+    /* Where the largest of n >= 1 values stands, the first of equals (+0 and
+       -0 are equal). Bit-exact; with NaN among them: some position. */
+    size_t (*argmax)(const float *x, size_t n);
+
+    /*
+     * y = exp((x - max x) * scale), scale >= 0, n >= 1; returns the sum of y.
+     * y may be x. x and (x - max x) * scale are finite. rel 4e-6 (the
+     * exponent's rounding included: |(x - max x) * scale| < 16; below
+     * e^-16 absolute 1e-12)
+     */
+    float (*softmax)(float *y, const float *x, size_t n, float scale);
 
     /* ---------------------------------------------------------- attention */
 

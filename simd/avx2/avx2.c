@@ -18,5 +18,6 @@ void clsa_simd_avx2(struct clsa_simd *table)
     clsa_avx2_rows(table);
     clsa_avx2_elementwise(table);
     clsa_avx2_index(table);
+    clsa_avx2_select(table);
     clsa_avx2_attend(table);
 }

@@ -11,5 +11,6 @@ void clsa_simd_ref(struct clsa_simd *table)
     clsa_rows_q6_k_ref(table);
     clsa_elementwise_ref(table);
     clsa_index_ref(table);
+    clsa_select_ref(table);
     clsa_attend_ref(table);
 }

@@ -12,6 +12,7 @@ void clsa_rows_q4_k_ref(struct clsa_simd *table);
 void clsa_rows_q6_k_ref(struct clsa_simd *table);
 void clsa_elementwise_ref(struct clsa_simd *table);
 void clsa_index_ref(struct clsa_simd *table);
+void clsa_select_ref(struct clsa_simd *table);
 void clsa_attend_ref(struct clsa_simd *table);
 
 #endif /* CLSA_REF_H */

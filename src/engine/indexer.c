@@ -8,8 +8,9 @@
 clsa_status clsa_candidates_open(struct clsa_candidates *candidates, size_t k,
                                  clsa_error *error)
 {
-    struct clsa_candidates c = {.k = k, .capacity = 2 * k + CLSA_SCAN_RUN};
-    c.bytes = 2 * c.capacity * sizeof(uint64_t) + CLSA_SCAN_RUN * sizeof(float);
+    struct clsa_candidates c = {.k = k, .capacity = 2 * k + CLSA_SCAN_FIRST};
+    c.bytes =
+        2 * c.capacity * sizeof(uint64_t) + CLSA_SCAN_FIRST * sizeof(float);
     c.ranks = clsa_mem_map(c.bytes);
     if (!c.ranks)
         return clsa_fail_memory(error, "index candidates", c.bytes);
@@ -41,54 +42,6 @@ void clsa_index_query_set(struct clsa_index_query *query, const float *x,
         .x = x, .q = q, .scale = inverse > 0 ? max / limit : 0.0f};
 }
 
-static inline void swap(uint64_t *a, uint64_t *b)
-{
-    uint64_t t = *a;
-    *a = *b;
-    *b = t;
-}
-
-/* Value of the k-th largest (k >= 1) of n different values; reorders them. */
-static uint64_t kth_largest(uint64_t *v, size_t n, size_t k)
-{
-    size_t lo = 0, hi = n;
-    uint64_t random = 0x9e3779b97f4a7c15u;
-    while (hi - lo > 1) {
-        random = random * 6364136223846793005u + 1442695040888963407u;
-        uint64_t pivot = v[lo + (size_t)(random >> 33) % (hi - lo)];
-        size_t i = lo, j = hi - 1;
-        for (;;) { /* larger ones to the front */
-            while (v[i] > pivot)
-                i++;
-            while (v[j] < pivot)
-                j--;
-            if (i >= j)
-                break;
-            swap(&v[i], &v[j]);
-        }
-        if (j == k - 1) /* v[j] is the pivot, in its final place */
-            return pivot;
-        if (j > k - 1)
-            hi = j;
-        else
-            lo = j + 1;
-    }
-    return v[lo];
-}
-
-size_t clsa_index_keep_best(uint64_t *ranks, size_t n, size_t k, uint64_t *copy)
-{
-    if (n <= k)
-        return n;
-    memcpy(copy, ranks, n * sizeof *ranks);
-    uint64_t least = kth_largest(copy, n, k);
-    size_t kept = 0;
-    for (size_t i = 0; i < n; i++)
-        if (ranks[i] >= least)
-            ranks[kept++] = ranks[i];
-    return kept;
-}
-
 /* The score below which no row can be among the k best any more: that of the
    worst of k kept ones. */
 static float worst_kept(const uint64_t *ranks, size_t n)
@@ -100,30 +53,72 @@ static float worst_kept(const uint64_t *ranks, size_t n)
     return clsa_rank_score(worst);
 }
 
+/*
+ * A score that somewhat more than k of n scores reach, from a sample of them;
+ * -INFINITY where n is too small for k to tell.
+ */
+static float guess_threshold(const struct clsa_simd *simd,
+                             const struct clsa_candidates *c, size_t n)
+{
+    enum { EVERY = 16 };
+    const size_t m = n / EVERY, want = c->k / EVERY * 5 / 4 + 8;
+    if (want * 2 > m)
+        return -INFINITY;
+    for (size_t i = 0; i < m; i++)
+        c->ranks[i] = clsa_rank(c->scores[i * EVERY], (uint32_t)i);
+    return worst_kept(c->ranks, simd->select(c->ranks, m, want, c->copy));
+}
+
+/* The first keys of a share, first..first + n - 1; returns the candidates. */
+static size_t scan_first(const struct clsa_cache *cache,
+                         const struct clsa_simd *simd, uint64_t first, size_t n,
+                         const struct clsa_index_query *query,
+                         struct clsa_candidates *c, float *threshold)
+{
+    for (size_t i = 0; i < n; i += CLSA_SCAN_RUN) {
+        size_t rows = n - i < CLSA_SCAN_RUN ? n - i : CLSA_SCAN_RUN;
+        clsa_cache_scan(cache, simd, first + i, rows, query, c->scores + i);
+    }
+    *threshold = guess_threshold(simd, c, n);
+    size_t count =
+        simd->filter(c->ranks, c->scores, n, (uint32_t)first, *threshold);
+    if (count >= c->k || *threshold == -INFINITY)
+        return count;
+    *threshold = -INFINITY;
+    return simd->filter(c->ranks, c->scores, n, (uint32_t)first, *threshold);
+}
+
 size_t clsa_index_scan(const struct clsa_cache *cache,
                        const struct clsa_simd *simd, uint64_t n, size_t k,
                        const struct clsa_index_query *query,
                        struct clsa_candidates *candidates,
                        const struct clsa_worker *worker, uint64_t *best)
 {
-    struct clsa_candidates *c = candidates;
+    struct clsa_candidates c = *candidates;
     size_t begin, end, count = 0;
     float threshold = -INFINITY;
+    c.k = k;
     clsa_share(worker, (size_t)((n + CLSA_SCAN_RUN - 1) / CLSA_SCAN_RUN),
                &begin, &end);
-    for (size_t run = begin; run < end; run++) {
+    for (size_t run = begin, runs; run < end; run += runs) {
         uint64_t first = (uint64_t)run * CLSA_SCAN_RUN;
-        size_t rows =
-            n - first < CLSA_SCAN_RUN ? (size_t)(n - first) : CLSA_SCAN_RUN;
-        clsa_cache_scan(cache, simd, first, rows, query, c->scores);
-        count += simd->filter(c->ranks + count, c->scores, rows,
-                              (uint32_t)first, threshold);
+        runs = run > begin ? 1 : CLSA_SCAN_FIRST / CLSA_SCAN_RUN;
+        runs = runs < end - run ? runs : end - run;
+        size_t rows = runs * CLSA_SCAN_RUN;
+        rows = n - first < rows ? (size_t)(n - first) : rows;
+        if (run == begin) {
+            count = scan_first(cache, simd, first, rows, query, &c, &threshold);
+        } else {
+            clsa_cache_scan(cache, simd, first, rows, query, c.scores);
+            count += simd->filter(c.ranks + count, c.scores, rows,
+                                  (uint32_t)first, threshold);
+        }
         if (count >= 2 * k) {
-            count = clsa_index_keep_best(c->ranks, count, k, c->copy);
-            threshold = worst_kept(c->ranks, count);
+            count = simd->select(c.ranks, count, k, c.copy);
+            threshold = worst_kept(c.ranks, count);
         }
     }
-    count = clsa_index_keep_best(c->ranks, count, k, c->copy);
-    memcpy(best, c->ranks, count * sizeof *best);
+    count = simd->select(c.ranks, count, k, c.copy);
+    memcpy(best, c.ranks, count * sizeof *best);
     return count;
 }

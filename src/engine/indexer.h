@@ -5,7 +5,9 @@
  *
  * Every thread scans its share of the keys in runs of CLSA_SCAN_RUN, keeps
  * those that may still be among its k best (a threshold rises as better ones
- * come), and at the end its exact k best. The exact k of all threads together
+ * come), and at the end its exact k best. The first CLSA_SCAN_FIRST keys are
+ * scored before any is kept, so that a sample of them gives a threshold to
+ * begin with. The exact k of all threads together
  * are then selected from these. Ranks (clsa_rank) are all different and carry
  * the tie rule, so the outcome does not depend on the shares.
  *
@@ -18,14 +20,15 @@
 #include "src/base/team.h"
 #include "src/engine/shared_cache.h"
 
-#define CLSA_SCAN_RUN 1024 /* divides CLSA_PAGE_ROWS */
+#define CLSA_SCAN_RUN   1024  /* divides CLSA_PAGE_ROWS */
+#define CLSA_SCAN_FIRST 16384 /* runs whose scores stay in the L2 cache */
 
 /* Scratch of one thread for queries with up to k rows. */
 struct clsa_candidates {
-    size_t k, capacity; /* capacity: 2 k + CLSA_SCAN_RUN */
+    size_t k, capacity; /* capacity: 2 k + CLSA_SCAN_FIRST */
     uint64_t *ranks;    /* [capacity] kept, ascending positions */
     uint64_t *copy;     /* [capacity] for the selection */
-    float *scores;      /* [CLSA_SCAN_RUN] */
+    float *scores;      /* [CLSA_SCAN_FIRST] */
     size_t bytes;
 };
 
@@ -50,12 +53,5 @@ size_t clsa_index_scan(const struct clsa_cache *cache,
                        const struct clsa_index_query *query,
                        struct clsa_candidates *candidates,
                        const struct clsa_worker *worker, uint64_t *best);
-
-/*
- * Keep the k best of n ranks in place, in the order they have, with copy[n]
- * as scratch; returns min(k, n).
- */
-size_t clsa_index_keep_best(uint64_t *ranks, size_t n, size_t k,
-                            uint64_t *copy);
 
 #endif /* CLSA_ENGINE_INDEXER_H */

@@ -134,7 +134,7 @@ static size_t merge_best(struct clsa_step *step, size_t i, unsigned workers,
         memmove(all + n, best_of(s, i, t), count * sizeof *all);
         n += count;
     }
-    n = clsa_index_keep_best(all, n, k, s->merge + i * s->threads * s->k);
+    n = step->model->simd->select(all, n, k, s->merge + i * s->threads * s->k);
     for (size_t j = 0; j < n; j++)
         rows[j] = clsa_rank_position(all[j]);
     return n;
@@ -169,7 +169,8 @@ void clsa_route(struct clsa_step *step, const struct clsa_worker *w)
     for (size_t i = 0; i < step->m; i++) {
         const struct clsa_column *column = wanted(step, i);
         if (column->set)
-            clsa_working_set_gather(column->set, &column->session->cache, w);
+            clsa_working_set_gather(column->set, &column->session->cache,
+                                    step->model->simd, w);
     }
     clsa_barrier(w);
     clsa_step_clock(step, w, CLSA_PHASE_GATHER);

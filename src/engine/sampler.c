@@ -9,20 +9,19 @@
  */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "simd/simd.h"
 #include "src/base/mem.h"
 #include "src/engine/session.h"
-
-struct candidate {
-    float logit;
-    int32_t id;
-    double p;
-};
 
 struct clsa_sampler {
     clsa_sampler_options options;
     uint64_t state[4]; /* xoshiro256** */
-    struct candidate *candidates;
+    uint64_t *ranks;   /* [capacity] tokens by clsa_rank; owns all four */
+    uint64_t *copy;    /* [capacity] scratch of the selection */
+    float *logits;     /* [capacity] after the penalty */
+    float *p;          /* [capacity] of ranks */
     size_t capacity;
 };
 
@@ -101,18 +100,16 @@ void clsa_sampler_close(clsa_sampler *sampler)
 {
     if (!sampler)
         return;
-    clsa_mem_free(sampler->candidates);
+    clsa_mem_free(sampler->ranks);
     clsa_mem_free(sampler);
 }
 
-/* All tokens with their logits, penalised where they came lately. */
+/* The session's logits, penalised where their tokens came lately. */
 static void load_logits(struct clsa_sampler *s,
                         const struct clsa_session *session, size_t vocab)
 {
     const clsa_sampler_options *o = &s->options;
-    struct candidate *c = s->candidates;
-    for (size_t i = 0; i < vocab; i++)
-        c[i] = (struct candidate){session->logits[i], (int32_t)i, 0};
+    memcpy(s->logits, session->logits, vocab * sizeof *s->logits);
     if (o->repeat_penalty == 1.0f)
         return;
     uint64_t back =
@@ -120,115 +117,100 @@ static void load_logits(struct clsa_sampler *s,
     for (uint64_t i = session->length - back; i < session->length; i++) {
         int32_t id = session->tokens[i];
         float logit = session->logits[id]; /* once, however often it came */
-        c[id].logit =
+        s->logits[id] =
             logit > 0 ? logit / o->repeat_penalty : logit * o->repeat_penalty;
     }
 }
 
-static int by_logit(const void *a, const void *b)
+static int descending(const void *a, const void *b)
 {
-    const struct candidate *x = a, *y = b;
-    if (x->logit != y->logit)
-        return x->logit < y->logit ? 1 : -1;
-    return (x->id > y->id) - (x->id < y->id);
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x < y) - (x > y);
 }
 
-static bool better(const struct candidate *a, const struct candidate *b)
+/* The k best tokens as ranks, sorted, and p[i], their probabilities but for a
+   factor, p[0] = 1; returns how many there are: NaN is no candidate. */
+static size_t best_tokens(struct clsa_sampler *s, const struct clsa_simd *simd,
+                          size_t vocab, size_t k)
 {
-    return by_logit(a, b) < 0;
+    size_t n = simd->filter(s->ranks, s->logits, vocab, 0, -INFINITY);
+    n = simd->select(s->ranks, n, k, s->copy);
+    qsort(s->ranks, n, sizeof *s->ranks, descending);
+    for (size_t i = 0; i < n; i++)
+        s->p[i] = s->logits[clsa_rank_position(s->ranks[i])];
+    if (n > 0)
+        simd->softmax(s->p, s->p, n,
+                      fminf(1.0f / s->options.temperature, 0x1p64f));
+    return n;
 }
 
-/* Restores the heap whose root is the worst of c[0..n). */
-static void sift_down(struct candidate *c, size_t n, size_t i)
-{
-    for (;;) {
-        size_t worst = i, left = 2 * i + 1, right = left + 1;
-        if (left < n && better(&c[worst], &c[left]))
-            worst = left;
-        if (right < n && better(&c[worst], &c[right]))
-            worst = right;
-        if (worst == i)
-            return;
-        struct candidate t = c[i];
-        c[i] = c[worst];
-        c[worst] = t;
-        i = worst;
-    }
-}
-
-/* The k best to the front, sorted; the rest behind in any order. */
-static void sort_best(struct candidate *c, size_t n, size_t k)
-{
-    if (k < n) {
-        for (size_t i = k / 2; i-- > 0;)
-            sift_down(c, k, i);
-        for (size_t i = k; i < n; i++) {
-            if (!better(&c[i], &c[0]))
-                continue;
-            struct candidate t = c[0];
-            c[0] = c[i];
-            c[i] = t;
-            sift_down(c, k, 0);
-        }
-    }
-    qsort(c, k < n ? k : n, sizeof *c, by_logit);
-}
-
-/* Probabilities of n sorted candidates; returns how many top-p and min-p
-   leave, at least one. */
-static size_t filter(const clsa_sampler_options *o, struct candidate *c,
-                     size_t n)
+/* How many of n sorted candidates top-p and min-p leave: at least one. */
+static size_t filter(const clsa_sampler_options *o, const float *p, size_t n)
 {
     double sum = 0, kept = 0;
     for (size_t i = 0; i < n; i++)
-        sum += c[i].p =
-            exp((double)(c[i].logit - c[0].logit) / (double)o->temperature);
+        sum += (double)p[i];
     size_t left = 0;
     while (left < n) {
-        if (left > 0 &&
-            (kept >= (double)o->top_p * sum || c[left].p < (double)o->min_p))
+        if (left > 0 && (kept >= (double)o->top_p * sum || p[left] < o->min_p))
             break;
-        kept += c[left++].p;
+        kept += (double)p[left++];
     }
     return left;
 }
 
 static int32_t choose(struct clsa_sampler *s, size_t n)
 {
-    struct candidate *c = s->candidates;
     double total = 0, at;
-    for (size_t i = 0; i < n; i++)
-        total += c[i].p;
+    size_t i = 0;
+    for (size_t j = 0; j < n; j++)
+        total += (double)s->p[j];
     at = draw(s->state) * total;
-    for (size_t i = 0; i + 1 < n; i++)
-        if ((at -= c[i].p) < 0)
-            return c[i].id;
-    return c[n - 1].id;
+    while (i + 1 < n && (at -= (double)s->p[i]) >= 0)
+        i++;
+    return (int32_t)clsa_rank_position(s->ranks[i]);
+}
+
+static clsa_status reserve(struct clsa_sampler *s, size_t vocab,
+                           clsa_error *error)
+{
+    size_t bytes = vocab * (2 * sizeof *s->ranks + 2 * sizeof *s->logits);
+    if (s->capacity >= vocab)
+        return CLSA_OK;
+    uint64_t *memory = clsa_mem_resize(s->ranks, 1, bytes);
+    if (!memory)
+        return clsa_fail_memory(error, "the sampler", bytes);
+    s->ranks = memory;
+    s->copy = s->ranks + vocab;
+    s->logits = (float *)(s->copy + vocab);
+    s->p = s->logits + vocab;
+    s->capacity = vocab;
+    return CLSA_OK;
 }
 
 clsa_status clsa_sampler_sample(clsa_sampler *sampler,
                                 const clsa_session *session, int32_t *id,
                                 clsa_error *error)
 {
-    size_t vocab = session->model->hp.vocab;
+    const struct clsa_model *model = session->model;
     const clsa_sampler_options *o = &sampler->options;
+    size_t vocab = model->hp.vocab, n;
     if (!session->has_logits)
         return clsa_fail(error, CLSA_ERR_ARGUMENT,
                          "nothing to sample from: the session has no logits; "
                          "append a token first");
-    if (sampler->capacity < vocab) {
-        struct candidate *c =
-            clsa_mem_resize(sampler->candidates, vocab, sizeof *c);
-        if (!c)
-            return clsa_fail_memory(error, "the sampler", vocab * sizeof *c);
-        sampler->candidates = c;
-        sampler->capacity = vocab;
-    }
+    CLSA_TRY(reserve(sampler, vocab, error));
     load_logits(sampler, session, vocab);
-    size_t k = o->top_k && o->top_k < vocab ? o->top_k : vocab;
-    sort_best(sampler->candidates, vocab, o->temperature > 0 ? k : 1);
-    *id = o->temperature > 0
-              ? choose(sampler, filter(o, sampler->candidates, k))
-              : sampler->candidates[0].id;
+    if (o->temperature <= 0) {
+        *id = (int32_t)model->simd->argmax(sampler->logits, vocab);
+        return CLSA_OK;
+    }
+    n = best_tokens(sampler, model->simd, vocab,
+                    o->top_k && o->top_k < vocab ? o->top_k : vocab);
+    if (n == 0)
+        return clsa_fail(error, CLSA_ERR_FORMAT,
+                         "no logit is a number: the weights of the model are "
+                         "damaged; get the file again");
+    *id = choose(sampler, filter(o, sampler->p, n));
     return CLSA_OK;
 }

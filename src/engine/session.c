@@ -198,7 +198,7 @@ clsa_status clsa_session_truncate(clsa_session *session, uint64_t length,
 void clsa_session_restore_set(struct clsa_session *s, size_t count)
 {
     clsa_working_set_select(&s->set, count);
-    clsa_working_set_gather(&s->set, &s->cache,
+    clsa_working_set_gather(&s->set, &s->cache, s->model->simd,
                             &(struct clsa_worker){.count = 1});
     s->last_rows = s->set.rows;
     s->last_count = count;

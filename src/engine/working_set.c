@@ -4,8 +4,8 @@
 #include "src/base/mem.h"
 #include "src/engine/working_set.h"
 
-/* Rows ahead for which a gather asks the memory: cache rows are scattered. */
-#define PREFETCH_ROWS 4
+/* Rows of one call of the gather kernel: their addresses are on the stack. */
+#define GATHER_ROWS 256
 
 clsa_status clsa_working_set_open(struct clsa_working_set *set,
                                   const struct clsa_cache_layout *layout,
@@ -80,31 +80,28 @@ void clsa_working_set_select(struct clsa_working_set *set, size_t n)
     set->new_count = fresh;
 }
 
-static void prefetch_row(const unsigned char *row, size_t bytes)
-{
-    for (size_t i = 0; i < bytes; i += CLSA_CACHE_LINE)
-        __builtin_prefetch(row + i, 0, 0);
-}
-
 void clsa_working_set_gather(struct clsa_working_set *set,
                              const struct clsa_cache *cache,
+                             const struct clsa_simd *simd,
                              const struct clsa_worker *worker)
 {
-    const struct clsa_cache_layout *l = &cache->layout;
-    size_t begin, end, head = set->head_bytes;
+    const unsigned char *from[GATHER_ROWS];
+    uint32_t slot[GATHER_ROWS];
+    struct clsa_gather g = {.from = from,
+                            .slot = slot,
+                            .to = set->k,
+                            .pieces = 2 * (size_t)cache->layout.g,
+                            .piece = set->head_bytes,
+                            .strip = set->strip_bytes};
+    size_t begin, end;
     clsa_share(worker, set->new_count, &begin, &end);
-    for (size_t i = begin; i < end; i++) {
-        if (i + PREFETCH_ROWS < end)
-            prefetch_row(
-                clsa_cache_row(cache, set->rows[set->fresh[i + PREFETCH_ROWS]]),
-                l->row_bytes);
-        const unsigned char *row =
-            clsa_cache_row(cache, set->rows[set->fresh[i]]);
-        size_t at = set->order[set->fresh[i]] * head;
-        for (uint32_t j = 0; j < l->g; j++) {
-            memcpy(set->k + j * set->strip_bytes + at, row + j * head, head);
-            memcpy(set->v + j * set->strip_bytes + at, row + (l->g + j) * head,
-                   head);
+    for (size_t i = begin; i < end; i += g.n) {
+        g.n = end - i < GATHER_ROWS ? end - i : GATHER_ROWS;
+        for (size_t j = 0; j < g.n; j++) {
+            uint32_t fresh = set->fresh[i + j];
+            from[j] = clsa_cache_row(cache, set->rows[fresh]);
+            slot[j] = set->order[fresh];
         }
+        simd->gather(&g);
     }
 }

@@ -48,6 +48,7 @@ void clsa_working_set_select(struct clsa_working_set *set, size_t n);
 /* Copy this worker's share of the fresh rows from the cache. */
 void clsa_working_set_gather(struct clsa_working_set *set,
                              const struct clsa_cache *cache,
+                             const struct clsa_simd *simd,
                              const struct clsa_worker *worker);
 
 #endif /* CLSA_ENGINE_WORKING_SET_H */

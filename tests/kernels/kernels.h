@@ -61,6 +61,7 @@ extern const struct kernel matmul_kernels[];
 extern const struct kernel rows_kernels[];
 extern const struct kernel elementwise_kernels[];
 extern const struct kernel index_kernels[];
+extern const struct kernel select_kernels[];
 extern const struct kernel attend_kernels[];
 
 /* ------------------------------------------------------------ main.c */

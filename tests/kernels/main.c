@@ -40,7 +40,7 @@ struct options {
 
 static const struct kernel *const families[] = {
     matmul_kernels, rows_kernels,   elementwise_kernels,
-    index_kernels,  attend_kernels,
+    index_kernels,  select_kernels, attend_kernels,
 };
 
 /* The check that runs: its way out, its case, and what went wrong. */
@@ -254,7 +254,7 @@ static bool bench_kernel(const struct kernel *k, const struct options *o)
     double ref_ns = 0;
     bool all = true;
 
-    for (; *names; names++) {
+    for (; k->bench && *names; names++) {
         struct test t = {.ref = clsa_simd_table("ref"),
                          .simd = clsa_simd_table(*names),
                          .format = k->format};
