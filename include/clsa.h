@@ -137,6 +137,46 @@ CLSA_API clsa_status clsa_model_open(clsa_model **model, const char *path,
                                      const clsa_model_options *options,
                                      clsa_error *error);
 
+/** Sizes of a network; symbols as in clsa_model_info and clsa(7). */
+typedef struct clsa_shape {
+    uint32_t width;        /**< d */
+    uint32_t self_layers;  /**< S, 1..512 */
+    uint32_t cross_layers; /**< C, 1..512 */
+    uint32_t heads;        /**< h, of both decoders; a multiple of g */
+    uint32_t kv_heads;     /**< g, of both decoders */
+    uint32_t head_size;    /**< e, a multiple of 8, 8..512 */
+    uint32_t ffn;          /**< f */
+    uint32_t window;       /**< W */
+    uint32_t index_size;   /**< e_i, a multiple of 8; 0: no indexer */
+    uint32_t top_k;        /**< k; not used without an indexer */
+    uint32_t vocab;
+    uint32_t tied;         /**< 1: the embedding is the output matrix, too */
+    uint64_t reserved[4];  /**< 0 */
+} clsa_shape;
+
+/**
+ * Make a model of random weights in memory, for measurements and tests: the
+ * tensors that a file of this shape would have, matrices of one type, the same
+ * values every time. Activations and logits are finite and of the size that
+ * those of a trained model have; the tokens mean nothing. Takes seconds per
+ * thousand million weights, much longer for the types q4_k and q6_k.
+ *
+ * The model has no tokenizer: clsa_tokenize and clsa_detokenize fail with
+ * CLSA_ERR_UNSUPPORTED, there are no token bytes and no special tokens. It
+ * has no metadata keys. `file_size` of its info is the memory of the weights,
+ * `context` is 1048576. Sessions are saved and loaded as with a file.
+ *
+ * @param model    receives the handle, to be closed by clsa_model_close
+ * @param shape    rows of matrices have to be whole blocks of the type
+ * @param type     F32, F16, BF16, Q8_0, Q4_0, Q4_K or Q6_K
+ * @param options  NULL for the defaults
+ * @return CLSA_ERR_ARGUMENT (the message names the size) or CLSA_ERR_MEMORY
+ */
+CLSA_API clsa_status clsa_model_random(clsa_model **model,
+                                       const clsa_shape *shape, clsa_type type,
+                                       const clsa_model_options *options,
+                                       clsa_error *error);
+
 /** Close a model. All its sessions must have been closed before. */
 CLSA_API void clsa_model_close(clsa_model *model);
 
@@ -344,6 +384,23 @@ CLSA_API clsa_status clsa_session_append(clsa_session *session,
 CLSA_API clsa_status clsa_batch_append(clsa_session *const *sessions,
                                        const int32_t *ids, size_t count,
                                        clsa_error *error);
+
+/**
+ * Fill an empty session with random tokens, and with random rows in place of
+ * what reading them would leave in the shared cache and the windows. For
+ * measurements and tests of decoding at a depth whose prompt would take long
+ * to read. Index keys are random too, so that every token selects other rows:
+ * the worst case for reuse from token to token.
+ *
+ * @param session  has read nothing, or has been truncated to 0
+ * @param tokens   1..context
+ * @param seed     same seed, same rows
+ * @return CLSA_ERR_ARGUMENT, CLSA_ERR_FULL, CLSA_ERR_MEMORY, or
+ *         CLSA_ERR_UNSUPPORTED for a model with gated retention
+ */
+CLSA_API clsa_status clsa_session_fill_random(clsa_session *session,
+                                              uint64_t tokens, uint64_t seed,
+                                              clsa_error *error);
 
 /**
  * Logits after the last wanted token, [vocab], valid until the next call on

@@ -16,6 +16,7 @@
 #include "src/engine/step.h"
 #include "src/model/gguf_print.h"
 #include "src/model/model.h"
+#include "src/model/random.h"
 
 #define STRING(x) #x
 #define VERSION_TEXT(major, minor, patch)                                      \
@@ -98,41 +99,83 @@ static clsa_status copy_text(char **copy, const struct clsa_gguf *gguf,
     return CLSA_OK;
 }
 
-static clsa_status open_parts(struct clsa_model *m, const char *path,
-                              const clsa_model_options *options,
-                              clsa_error *error)
+/* What follows from m->gguf and m->hp, however these were made. */
+static clsa_status open_network(struct clsa_model *m, clsa_error *error)
 {
-    CLSA_TRY(choose_simd(m, options->simd, error));
-    CLSA_TRY(clsa_gguf_open(&m->gguf, path, error));
-    CLSA_TRY(clsa_hparams_read(&m->hp, m->gguf, error));
     CLSA_TRY(clsa_weights_open(&m->weights, m->gguf, &m->hp, error));
-    CLSA_TRY(clsa_tokenizer_open(&m->tokenizer, m->gguf, m->hp.vocab, error));
-    CLSA_TRY(copy_text(&m->name, m->gguf, "general.name", "", error));
-    CLSA_TRY(copy_text(&m->chat_template, m->gguf, "tokenizer.chat_template",
-                       NULL, error));
     CLSA_TRY(
         make_angles(&m->rope_self, &m->hp.self, m->weights.rope_self, error));
-    CLSA_TRY(make_angles(&m->rope_cross, &m->hp.cross, m->weights.rope_cross,
-                         error));
+    return make_angles(&m->rope_cross, &m->hp.cross, m->weights.rope_cross,
+                       error);
+}
+
+/* What the options say: kernels and threads. */
+static clsa_status open_machine(struct clsa_model *m,
+                                const clsa_model_options *options,
+                                clsa_error *error)
+{
+    CLSA_TRY(choose_simd(m, options->simd, error));
     return clsa_team_open(&m->team, options->threads, error);
 }
 
-clsa_status clsa_model_open(clsa_model **model, const char *path,
-                            const clsa_model_options *options,
-                            clsa_error *error)
+static clsa_status open_file(struct clsa_model *m, const char *path,
+                             clsa_error *error)
+{
+    CLSA_TRY(clsa_gguf_open(&m->gguf, path, error));
+    CLSA_TRY(clsa_hparams_read(&m->hp, m->gguf, error));
+    CLSA_TRY(open_network(m, error));
+    CLSA_TRY(clsa_tokenizer_open(&m->tokenizer, m->gguf, m->hp.vocab, error));
+    CLSA_TRY(copy_text(&m->name, m->gguf, "general.name", "", error));
+    return copy_text(&m->chat_template, m->gguf, "tokenizer.chat_template",
+                     NULL, error);
+}
+
+static clsa_status open_random(struct clsa_model *m, const clsa_shape *shape,
+                               clsa_type type, clsa_error *error)
+{
+    static const char name[] = "random weights";
+    CLSA_TRY(clsa_random_open(&m->gguf, &m->hp, shape, type, m->simd, m->team,
+                              error));
+    CLSA_TRY(open_network(m, error));
+    if (!(m->name = clsa_mem_dup(name, strlen(name))))
+        return clsa_fail_memory(error, "a model", sizeof name);
+    return CLSA_OK;
+}
+
+/* A model of a file, or of random weights where there is a shape. */
+static clsa_status open_model(clsa_model **model, const char *path,
+                              const clsa_shape *shape, clsa_type type,
+                              const clsa_model_options *options,
+                              clsa_error *error)
 {
     static const clsa_model_options defaults;
     struct clsa_model *m = clsa_mem_calloc(1, sizeof *m);
     if (!m)
         return clsa_fail_memory(error, "a model", sizeof *m);
-    clsa_status status =
-        open_parts(m, path, options ? options : &defaults, error);
+    clsa_status status = open_machine(m, options ? options : &defaults, error);
+    if (status == CLSA_OK)
+        status = shape ? open_random(m, shape, type, error)
+                       : open_file(m, path, error);
     if (status) {
         clsa_model_close(m);
         return status;
     }
     *model = m;
     return CLSA_OK;
+}
+
+clsa_status clsa_model_open(clsa_model **model, const char *path,
+                            const clsa_model_options *options,
+                            clsa_error *error)
+{
+    return open_model(model, path, NULL, CLSA_TYPE_F32, options, error);
+}
+
+clsa_status clsa_model_random(clsa_model **model, const clsa_shape *shape,
+                              clsa_type type, const clsa_model_options *options,
+                              clsa_error *error)
+{
+    return open_model(model, NULL, shape, type, options, error);
 }
 
 void clsa_model_close(clsa_model *model)
@@ -175,11 +218,15 @@ void clsa_model_get_info(const clsa_model *model, clsa_model_info *info)
         .context = hp->context,
         .parameters = model->weights.parameters,
         .file_size = model->gguf->size,
-        .bos = clsa_tokenizer_bos(model->tokenizer),
-        .eos = clsa_tokenizer_eos(model->tokenizer),
-        .add_bos = clsa_tokenizer_add_bos(model->tokenizer),
+        .bos = -1,
+        .eos = -1,
         .chat_template = model->chat_template,
     };
+    if (!model->tokenizer)
+        return;
+    info->bos = clsa_tokenizer_bos(model->tokenizer);
+    info->eos = clsa_tokenizer_eos(model->tokenizer);
+    info->add_bos = clsa_tokenizer_add_bos(model->tokenizer);
 }
 
 uint64_t clsa_model_fingerprint(clsa_model *model)
@@ -226,28 +273,40 @@ size_t clsa_model_metadata(const clsa_model *model, size_t i, const char **key,
 
 /* ----------------------------------------------------- the tokenizer's door */
 
+static clsa_status check_tokenizer(const clsa_model *model, clsa_error *error)
+{
+    if (model->tokenizer)
+        return CLSA_OK;
+    return clsa_fail(error, CLSA_ERR_UNSUPPORTED,
+                     "a model of random weights has no tokenizer: give it "
+                     "token ids");
+}
+
 clsa_status clsa_tokenize(const clsa_model *model, const char *text,
                           size_t size, unsigned flags, int32_t **ids,
                           size_t *count, clsa_error *error)
 {
+    CLSA_TRY(check_tokenizer(model, error));
     return clsa_tokenizer_encode(model->tokenizer, text, size, flags, ids,
                                  count, error);
 }
 
 const char *clsa_token_bytes(const clsa_model *model, int32_t id, size_t *size)
 {
-    return clsa_tokenizer_bytes(model->tokenizer, id, size);
+    return model->tokenizer ? clsa_tokenizer_bytes(model->tokenizer, id, size)
+                            : NULL;
 }
 
 int clsa_token_is_special(const clsa_model *model, int32_t id)
 {
-    return clsa_tokenizer_special(model->tokenizer, id);
+    return model->tokenizer ? clsa_tokenizer_special(model->tokenizer, id) : 0;
 }
 
 clsa_status clsa_detokenize(const clsa_model *model, clsa_detokenizer *state,
                             int32_t id, char **text, size_t *size,
                             clsa_error *error)
 {
+    CLSA_TRY(check_tokenizer(model, error));
     return clsa_tokenizer_decode(model->tokenizer, state, id, text, size,
                                  error);
 }

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * random: a network of random weights, as a model file that is in memory
+ * only: the tensors of the shape under their usual names, without keys. What
+ * reads the tensors of a file reads these.
+ */
+#ifndef CLSA_MODEL_RANDOM_H
+#define CLSA_MODEL_RANDOM_H
+
+#include "src/base/team.h"
+#include "src/model/gguf.h"
+#include "src/model/hparams.h"
+
+/*
+ * Matrices have the type and rows of variance 1 / cols, so that a product
+ * with a normed vector has variance 1; vectors are all 1. The same weights for
+ * any number of threads. To be released by clsa_gguf_close.
+ */
+clsa_status clsa_random_open(struct clsa_gguf **gguf, struct clsa_hparams *hp,
+                             const clsa_shape *shape, clsa_type type,
+                             const struct clsa_simd *simd,
+                             struct clsa_team *team, clsa_error *error);
+
+#endif /* CLSA_MODEL_RANDOM_H */

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Models of random weights and sessions of random rows: the sizes are those
+ * of the shape, values are sensible and the same for any number of threads,
+ * decoding goes on from a filled session, and what cannot be is refused.
+ */
+#include <check.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clsa.h"
+
+static const clsa_shape small = {.width = 256,
+                                 .self_layers = 2,
+                                 .cross_layers = 3,
+                                 .heads = 8,
+                                 .kv_heads = 2,
+                                 .head_size = 32,
+                                 .ffn = 512,
+                                 .window = 40,
+                                 .index_size = 32,
+                                 .top_k = 64,
+                                 .vocab = 1000};
+
+static clsa_model *open_random(const clsa_shape *shape, clsa_type type,
+                               uint32_t threads)
+{
+    clsa_model_options options;
+    clsa_error error;
+    clsa_model *model;
+    clsa_model_options_init(&options);
+    options.threads = threads;
+    ck_assert_msg(clsa_model_random(&model, shape, type, &options, &error) ==
+                      CLSA_OK,
+                  "%s", error.message);
+    return model;
+}
+
+static clsa_session *open_filled(clsa_model *model, const char *attention,
+                                 uint64_t tokens, uint64_t seed)
+{
+    clsa_session_options options;
+    clsa_error error;
+    clsa_session *session;
+    clsa_session_options_init(&options);
+    options.context = tokens + 64;
+    options.attention = attention;
+    ck_assert_int_eq(clsa_session_open(&session, model, &options, NULL),
+                     CLSA_OK);
+    ck_assert_msg(clsa_session_fill_random(session, tokens, seed, &error) ==
+                      CLSA_OK,
+                  "%s", error.message);
+    ck_assert_uint_eq(clsa_session_length(session), tokens);
+    ck_assert_ptr_null(clsa_session_logits(session));
+    return session;
+}
+
+static const float *decode(clsa_session *session, int32_t id)
+{
+    clsa_error error;
+    ck_assert_msg(clsa_session_append(session, &id, 1, NULL, &error) == CLSA_OK,
+                  "%s", error.message);
+    return clsa_session_logits(session);
+}
+
+/* Root of the mean square; fails on anything that is not finite. */
+static double rms(const float *x, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        ck_assert(isfinite(x[i]));
+        sum += (double)x[i] * (double)x[i];
+    }
+    return sqrt(sum / (double)n);
+}
+
+START_TEST(sizes)
+{
+    clsa_model *model = open_random(&small, CLSA_TYPE_Q8_0, 2);
+    clsa_model_info info;
+    uint64_t parameters = 0, bytes = 0;
+    clsa_model_get_info(model, &info);
+    ck_assert_uint_eq(info.layers, 5);
+    ck_assert_uint_eq(info.self_layers, 2);
+    ck_assert_uint_eq(info.width, 256);
+    ck_assert_uint_eq(info.ffn, 512);
+    ck_assert_uint_eq(info.vocab, 1000);
+    ck_assert_uint_eq(info.heads, 8);
+    ck_assert_uint_eq(info.kv_heads, 2);
+    ck_assert_uint_eq(info.head_size, 32);
+    ck_assert_uint_eq(info.window, 40);
+    ck_assert_uint_eq(info.index_size, 32);
+    ck_assert_uint_eq(info.top_k, 64);
+    ck_assert_int_eq(info.bos, -1);
+    /* two ends; layers of q, out and FFN; k and v of three blocks; indexer */
+    uint64_t matrices = 2 * 1000 * 256 + 5 * (2 * 256 * 256 + 3 * 512 * 256) +
+                        3 * 2 * 64 * 256 + 2 * 32 * 256;
+    /* norms of layers, heads of q, heads of k, rows and output */
+    uint64_t vectors = 5 * 2 * 256 + 5 * 32 + 3 * 32 + 256 + 256;
+    ck_assert_uint_eq(info.parameters, matrices + vectors);
+    for (size_t i = 0; i < clsa_model_tensor_count(model); i++) {
+        clsa_tensor_info tensor;
+        clsa_model_tensor(model, i, &tensor);
+        parameters += tensor.shape[0] * tensor.shape[1];
+        bytes += tensor.size;
+    }
+    ck_assert_uint_eq(parameters, info.parameters);
+    ck_assert_uint_eq(bytes, matrices / 32 * 34 + vectors * 4);
+    clsa_model_close(model);
+}
+END_TEST
+
+static const clsa_type types[] = {
+    CLSA_TYPE_F32,  CLSA_TYPE_F16,  CLSA_TYPE_BF16, CLSA_TYPE_Q8_0,
+    CLSA_TYPE_Q4_0, CLSA_TYPE_Q4_K, CLSA_TYPE_Q6_K};
+
+START_TEST(values)
+{
+    clsa_shape tied = small;
+    tied.tied = 1;
+    for (int i = 0; i < 2; i++) {
+        clsa_model *model = open_random(i ? &tied : &small, types[_i], 2);
+        clsa_session *session = open_filled(model, "clsa", 300, 1);
+        double size = rms(decode(session, 3), small.vocab);
+        ck_assert_msg(size > 0.25 && size < 4, "rms of logits %g", size);
+        clsa_session_close(session);
+        clsa_model_close(model);
+    }
+}
+END_TEST
+
+/* The same bits with 1 and 2 threads. */
+START_TEST(threads)
+{
+    clsa_model *one = open_random(&small, types[_i], 1);
+    clsa_model *two = open_random(&small, types[_i], 2);
+    ck_assert_uint_eq(clsa_model_fingerprint(one), clsa_model_fingerprint(two));
+    clsa_session *a = open_filled(one, "clsa", 9000, 7);
+    clsa_session *b = open_filled(two, "clsa", 9000, 7);
+    ck_assert_int_eq(memcmp(clsa_session_tokens(a), clsa_session_tokens(b),
+                            9000 * sizeof(int32_t)),
+                     0);
+    for (int32_t id = 0; id < 10; id++)
+        ck_assert_int_eq(
+            memcmp(decode(a, id), decode(b, id), small.vocab * sizeof(float)),
+            0);
+    clsa_session_close(a);
+    clsa_session_close(b);
+    clsa_model_close(one);
+    clsa_model_close(two);
+}
+END_TEST
+
+static int selected_at(const clsa_session *session, uint32_t *rows)
+{
+    size_t count;
+    const uint32_t *from = clsa_session_rows(session, &count);
+    ck_assert_uint_eq(count, small.top_k);
+    memcpy(rows, from, count * sizeof *rows);
+    return (int)count;
+}
+
+/* Selections lie all over the cache, differ from token to token, and from
+   seed to seed. */
+START_TEST(selections)
+{
+    clsa_model *model = open_random(&small, CLSA_TYPE_Q8_0, 2);
+    clsa_session *a = open_filled(model, "clsa", 20000, 1);
+    clsa_session *b = open_filled(model, "clsa", 20000, 2);
+    clsa_session_stats stats;
+    uint32_t first[64], other[64];
+    decode(a, 1);
+    int count = selected_at(a, first);
+    ck_assert_uint_lt(first[0], 5000);
+    ck_assert_uint_gt(first[count - 1], 15000);
+    decode(b, 1);
+    selected_at(b, other);
+    ck_assert_int_ne(memcmp(first, other, sizeof first), 0);
+    decode(a, 2);
+    clsa_session_get_stats(a, &stats);
+    ck_assert_uint_eq(stats.rows_read, small.top_k);
+    ck_assert_uint_gt(stats.rows_changed, small.top_k / 4);
+    clsa_session_close(a);
+    clsa_session_close(b);
+    clsa_model_close(model);
+}
+END_TEST
+
+/* A filled session can be forked, truncated and batched like any other. */
+START_TEST(goes_on)
+{
+    clsa_model *model = open_random(&small, CLSA_TYPE_Q4_0, 2);
+    clsa_session *a = open_filled(model, "dense", 5000, 1);
+    clsa_session *b = open_filled(model, "dense", 5000, 1);
+    clsa_session *both[2] = {a, NULL};
+    int32_t ids[2] = {5, 5};
+    ck_assert_int_eq(clsa_session_fork(b, &both[1], NULL), CLSA_OK);
+    const float *alone = decode(b, 5);
+    ck_assert_int_eq(clsa_batch_append(both, ids, 2, NULL), CLSA_OK);
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(memcmp(alone, clsa_session_logits(both[i]),
+                                small.vocab * sizeof(float)),
+                         0);
+    ck_assert_int_eq(clsa_session_truncate(a, 5000, NULL), CLSA_OK);
+    ck_assert_int_eq(memcmp(alone, decode(a, 5), small.vocab * sizeof(float)),
+                     0);
+    ck_assert_int_eq(clsa_session_truncate(a, 0, NULL), CLSA_OK);
+    ck_assert_int_eq(clsa_session_fill_random(a, 5000, 1, NULL), CLSA_OK);
+    ck_assert_int_eq(memcmp(alone, decode(a, 5), small.vocab * sizeof(float)),
+                     0);
+    clsa_session_close(both[1]);
+    clsa_session_close(a);
+    clsa_session_close(b);
+    clsa_model_close(model);
+}
+END_TEST
+
+static void check_refused(clsa_shape shape, clsa_type type, const char *text)
+{
+    clsa_model *model = NULL;
+    clsa_error error = {.status = CLSA_OK};
+    ck_assert_int_eq(clsa_model_random(&model, &shape, type, NULL, &error),
+                     CLSA_ERR_ARGUMENT);
+    ck_assert_ptr_null(model);
+    ck_assert_int_eq(error.status, CLSA_ERR_ARGUMENT);
+    ck_assert_msg(strstr(error.message, text) != NULL, "%s", error.message);
+}
+
+START_TEST(refused_shapes)
+{
+    const struct {
+        size_t at;
+        uint32_t value;
+        const char *text;
+    } cases[] = {
+        {offsetof(clsa_shape, width), 0, "width"},
+        {offsetof(clsa_shape, width), (1u << 24) + 1, "width"},
+        {offsetof(clsa_shape, width), 100, "multiple of 32"},
+        {offsetof(clsa_shape, self_layers), 0, "self_layers"},
+        {offsetof(clsa_shape, cross_layers), 513, "cross_layers"},
+        {offsetof(clsa_shape, heads), 3, "3 heads do not divide"},
+        {offsetof(clsa_shape, heads), 1u << 24, "heads"},
+        {offsetof(clsa_shape, kv_heads), 0, "kv_heads"},
+        {offsetof(clsa_shape, head_size), 12, "head_size"},
+        {offsetof(clsa_shape, head_size), 1024, "head_size"},
+        {offsetof(clsa_shape, ffn), 0, "ffn"},
+        {offsetof(clsa_shape, window), 0, "window"},
+        {offsetof(clsa_shape, index_size), 20, "index_size"},
+        {offsetof(clsa_shape, top_k), 0, "top_k"},
+        {offsetof(clsa_shape, vocab), 0, "vocab"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        clsa_shape shape = small;
+        memcpy((char *)&shape + cases[i].at, &cases[i].value,
+               sizeof cases[i].value);
+        check_refused(shape, CLSA_TYPE_Q8_0, cases[i].text);
+    }
+    clsa_shape k_quant = small;
+    k_quant.ffn = 320;
+    check_refused(k_quant, CLSA_TYPE_Q4_K, "multiple of 256");
+    check_refused(small, CLSA_TYPE_I8, "q8_0");
+}
+END_TEST
+
+/* Larger than any address space; refused before anything is touched. */
+START_TEST(refused_memory)
+{
+    clsa_shape shape = small;
+    clsa_model *model;
+    shape.width = shape.ffn = shape.vocab = 1u << 24;
+    ck_assert_int_eq(
+        clsa_model_random(&model, &shape, CLSA_TYPE_F32, NULL, NULL),
+        CLSA_ERR_MEMORY);
+}
+END_TEST
+
+START_TEST(refused_fills)
+{
+    clsa_model *model = open_random(&small, CLSA_TYPE_Q8_0, 1);
+    clsa_session *session = open_filled(model, "clsa", 100, 1);
+    clsa_error error;
+    ck_assert_int_eq(clsa_session_fill_random(session, 1, 1, &error),
+                     CLSA_ERR_ARGUMENT);
+    ck_assert_ptr_nonnull(strstr(error.message, "100 tokens"));
+    ck_assert_int_eq(clsa_session_truncate(session, 0, NULL), CLSA_OK);
+    ck_assert_int_eq(clsa_session_fill_random(session, 0, 1, NULL),
+                     CLSA_ERR_ARGUMENT);
+    ck_assert_int_eq(clsa_session_fill_random(session, 165, 1, NULL),
+                     CLSA_ERR_FULL);
+    ck_assert_uint_eq(clsa_session_length(session), 0);
+    ck_assert_int_eq(clsa_session_fill_random(session, 164, 1, NULL), CLSA_OK);
+    clsa_session_close(session);
+    clsa_model_close(model);
+}
+END_TEST
+
+START_TEST(no_tokenizer)
+{
+    clsa_model *model = open_random(&small, CLSA_TYPE_Q8_0, 1);
+    clsa_detokenizer state = {.count = 0};
+    clsa_error error;
+    int32_t *ids;
+    char *text;
+    size_t n;
+    ck_assert_int_eq(clsa_tokenize(model, "a", 1, 0, &ids, &n, &error),
+                     CLSA_ERR_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(error.message, "no tokenizer"));
+    ck_assert_int_eq(clsa_detokenize(model, &state, 1, &text, &n, NULL),
+                     CLSA_ERR_UNSUPPORTED);
+    ck_assert_ptr_null(clsa_token_bytes(model, 1, &n));
+    ck_assert_int_eq(clsa_token_is_special(model, 1), 0);
+    ck_assert_uint_eq(clsa_model_metadata_count(model), 0);
+    clsa_model_close(model);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("random");
+    TCase *tests = tcase_create("random");
+    const int count = (int)(sizeof types / sizeof *types);
+    tcase_set_timeout(tests, 120);
+    tcase_add_test(tests, sizes);
+    tcase_add_loop_test(tests, values, 0, count);
+    tcase_add_loop_test(tests, threads, 0, count);
+    tcase_add_test(tests, selections);
+    tcase_add_test(tests, goes_on);
+    tcase_add_test(tests, refused_shapes);
+    tcase_add_test(tests, refused_memory);
+    tcase_add_test(tests, refused_fills);
+    tcase_add_test(tests, no_tokenizer);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_set_fork_status(runner, CK_NOFORK);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
