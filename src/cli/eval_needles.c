@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "src/cli/commands.h"
+#include "src/cli/measure.h"
 #include "src/cli/message.h"
 #include "src/cli/needles.h"
 #include "src/cli/progress.h"
@@ -161,20 +162,20 @@ static uint64_t reading_work(const struct evaluation *work)
     return tokens;
 }
 
-static int print_results(const struct evaluation *work)
+/* As text, where `print` says so, and as a list. */
+static int list_results(const struct evaluation *work, int print, json_t *list)
 {
     uint64_t asked = work->needles.asked;
     uint64_t tokens = (work->needles.tokens + asked / 2) / asked;
-    json_t *list = json_array();
     size_t i;
 
-    if (!work->options->common.json)
+    if (print)
         printf("%-16s %6s %9s %15s\n", "policy", "asked", "recalled",
                "context_tokens");
     for (i = 0; i < work->policies.count; i++) {
         const char *name = work->policies.names[i];
 
-        if (!work->options->common.json)
+        if (print)
             printf("%-16s %6" PRIu64 " %9" PRIu64 " %15" PRIu64 "\n", name,
                    asked, work->recalled[i], tokens);
         CLI_TRY(cli_json_append(
@@ -183,9 +184,6 @@ static int print_results(const struct evaluation *work)
                             (json_int_t)work->recalled[i], "context_tokens",
                             (json_int_t)tokens)));
     }
-    if (work->options->common.json)
-        return cli_json_print(list);
-    json_decref(list);
     return CLI_DONE;
 }
 
@@ -238,10 +236,11 @@ static int eval_file(struct evaluation *work)
     for (i = 0; i < work->needles.count; i++)
         CLI_TRY(ask_line(work, &work->needles.lines[i]));
     cli_progress_end();
-    return print_results(work);
+    return CLI_DONE;
 }
 
-static int eval_open(const struct needles_options *options)
+static int eval_open(const struct needles_options *options, int print,
+                     json_t *list)
 {
     struct evaluation work = {.options = options};
     clsa_model_info info;
@@ -252,6 +251,8 @@ static int eval_open(const struct needles_options *options)
         work.eos = info.eos;
         status = eval_file(&work);
     }
+    if (status == CLI_DONE)
+        status = list_results(&work, print, list);
     free(work.recalled);
     cli_needles_free(&work.needles);
     cli_policies_free(&work.policies);
@@ -261,11 +262,20 @@ static int eval_open(const struct needles_options *options)
     return status;
 }
 
+int cli_eval_needles(const struct cli_common *common, const char *file,
+                     json_t *list)
+{
+    const struct needles_options options = {.common = *common, .file = file};
+
+    return eval_open(&options, 0, list);
+}
+
 static int needles_run(int argc, char **argv)
 {
     const struct cli_command *self = &cli_command_eval_needles;
     struct needles_options options = {.common = CLI_COMMON_INIT};
-    int first;
+    json_t *list;
+    int first, status;
 
     CLI_TRY(cli_options_parse(self, argc, argv, &options, &first));
     if (first == 0)
@@ -274,7 +284,12 @@ static int needles_run(int argc, char **argv)
         return cli_usage(self, "unexpected argument '%s'", argv[first]);
     if (options.file == NULL)
         return cli_usage(self, "give --file FILE");
-    return eval_open(&options);
+    list = json_array();
+    status = eval_open(&options, !options.common.json, list);
+    if (status == CLI_DONE && options.common.json)
+        return cli_json_print(list);
+    json_decref(list);
+    return status;
 }
 
 const struct cli_command cli_command_eval_needles = {

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "src/cli/commands.h"
+#include "src/cli/measure.h"
 #include "src/cli/message.h"
 #include "src/cli/progress.h"
 #include "src/cli/score.h"
@@ -92,19 +93,19 @@ static int eval_windows(struct perplexity *work, const uint8_t *mask)
     return CLI_DONE;
 }
 
-static int print_results(const struct perplexity *work)
+/* As text, where `print` says so, and as a list. */
+static int list_results(const struct perplexity *work, int print, json_t *list)
 {
-    json_t *list = json_array();
     size_t i;
 
-    if (!work->options->common.json)
+    if (print)
         printf("%-16s %8s %8s  %9s  %s\n", "policy", "context", "tokens",
                "loss", "perplexity");
     for (i = 0; i < work->policies.count; i++) {
         const struct cli_loss *sum = &work->losses[i];
         double loss = sum->sum / (double)sum->count;
 
-        if (!work->options->common.json)
+        if (print)
             printf("%-16s %8" PRIu64 " %8" PRIu64 "  %9.6f  %.4f\n",
                    work->policies.names[i], work->window, sum->count, loss,
                    exp(loss));
@@ -115,9 +116,6 @@ static int print_results(const struct perplexity *work)
                                             (json_int_t)sum->count, "loss",
                                             loss, "perplexity", exp(loss))));
     }
-    if (work->options->common.json)
-        return cli_json_print(list);
-    json_decref(list);
     return CLI_DONE;
 }
 
@@ -147,16 +145,19 @@ static int eval_text(struct perplexity *work)
     else
         status = eval_windows(work, mask);
     free(mask);
-    return status == CLI_DONE ? print_results(work) : status;
+    return status;
 }
 
-static int eval_open(const struct perplexity_options *options)
+static int eval_open(const struct perplexity_options *options, int print,
+                     json_t *list)
 {
     struct perplexity work = {.options = options};
     int status = cli_model_open(&options->common, &work.model);
 
     if (status == CLI_DONE)
         status = eval_text(&work);
+    if (status == CLI_DONE)
+        status = list_results(&work, print, list);
     free(work.ids.ids);
     free(work.losses);
     cli_policies_free(&work.policies);
@@ -165,12 +166,22 @@ static int eval_open(const struct perplexity_options *options)
     return status;
 }
 
+int cli_eval_perplexity(const struct cli_common *common, const char *file,
+                        json_t *list)
+{
+    const struct perplexity_options options = {
+        .common = *common, .file = file, .positions = "half"};
+
+    return eval_open(&options, 0, list);
+}
+
 static int perplexity_run(int argc, char **argv)
 {
     const struct cli_command *self = &cli_command_eval_perplexity;
     struct perplexity_options options = {.common = CLI_COMMON_INIT,
                                          .positions = "half"};
-    int first;
+    json_t *list;
+    int first, status;
 
     CLI_TRY(cli_options_parse(self, argc, argv, &options, &first));
     if (first == 0)
@@ -179,7 +190,12 @@ static int perplexity_run(int argc, char **argv)
         return cli_usage(self, "unexpected argument '%s'", argv[first]);
     if (options.file == NULL)
         return cli_usage(self, "give --file FILE");
-    return eval_open(&options);
+    list = json_array();
+    status = eval_open(&options, !options.common.json, list);
+    if (status == CLI_DONE && options.common.json)
+        return cli_json_print(list);
+    json_decref(list);
+    return status;
 }
 
 const struct cli_command cli_command_eval_perplexity = {

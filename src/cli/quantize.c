@@ -12,7 +12,13 @@ struct quantize_options {
 };
 
 static const struct cli_option quantize_table[] = {
-    CLI_WRITING_OPTIONS(struct quantize_options), {0}};
+    CLI_WRITING_OPTIONS(struct quantize_options),
+    {.kind = CLI_TEXT,
+     .name = "eval",
+     .argument = "TEXT",
+     .help = "loss and recall on this text before and after",
+     .offset = offsetof(struct quantize_options, writing.eval)},
+    {0}};
 
 static int quantize_run(int argc, char **argv)
 {

@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "src/cli/files.h"
+#include "src/cli/measure.h"
 #include "src/cli/message.h"
 #include "src/cli/progress.h"
 #include "src/cli/writing.h"
@@ -65,23 +65,60 @@ static void on_tensor(void *user, const clsa_written *t)
            100 * t->error);
 }
 
-static int finish(const char *to, struct report *report)
+static json_t *measure_object(const struct cli_measure *m)
 {
-    if (report->tensors == NULL) {
-        printf("%s: %" PRIu64 " weights, %" PRIu64
-               " bytes of tensors, %.3f bits per weight\n",
-               to, report->values, report->size,
-               bits(report->size, report->values));
-        return CLI_DONE;
-    }
-    if (report->failed)
-        return cli_fail_memory();
+    return json_pack("{sf sI sI}", "loss", m->loss, "asked",
+                     (json_int_t)m->asked, "recalled", (json_int_t)m->recalled);
+}
+
+static int finish_json(const char *to, const struct report *report,
+                       const struct cli_measure measures[2])
+{
+    json_t *object;
+
     json_incref(report->tensors);
-    return cli_json_print(
-        json_pack("[{so sI sI sf so}]", "file", cli_json_text(to), "values",
+    object =
+        json_pack("{so sI sI sf so}", "file", cli_json_text(to), "values",
                   (json_int_t)report->values, "size", (json_int_t)report->size,
                   "bits_per_weight", bits(report->size, report->values),
-                  "tensors", report->tensors));
+                  "tensors", report->tensors);
+    if (measures[0].asked != 0) {
+        json_object_set_new(object, "before", measure_object(&measures[0]));
+        json_object_set_new(object, "after", measure_object(&measures[1]));
+    }
+    return cli_json_print(json_pack("[o]", object));
+}
+
+static int finish(const char *to, const struct report *report,
+                  const struct cli_measure measures[2])
+{
+    static const char *const names[] = {"before", "after"};
+    size_t i;
+
+    if (report->failed)
+        return cli_fail_memory();
+    if (report->tensors != NULL)
+        return finish_json(to, report, measures);
+    printf("%s: %" PRIu64 " weights, %" PRIu64
+           " bytes of tensors, %.3f bits per weight\n",
+           to, report->values, report->size,
+           bits(report->size, report->values));
+    for (i = 0; i < 2 && measures[i].asked != 0; i++)
+        printf("%-7s loss %.4f, %" PRIu64 " of %" PRIu64 " facts recalled\n",
+               names[i], measures[i].loss, measures[i].recalled,
+               measures[i].asked);
+    return CLI_DONE;
+}
+
+/* Both files with the text of --eval. */
+static int measure(const struct cli_writing *writing,
+                   const struct cli_common *common, const char *from,
+                   const char *to, struct cli_measure measures[2])
+{
+    if (writing->eval == NULL)
+        return CLI_DONE;
+    CLI_TRY(cli_measure_text(common, from, writing->eval, &measures[0]));
+    return cli_measure_text(common, to, writing->eval, &measures[1]);
 }
 
 int cli_writing_run(const struct cli_writing *writing,
@@ -92,6 +129,7 @@ int cli_writing_run(const struct cli_writing *writing,
                     const char *from, const char *to)
 {
     struct report report = {.tensors = common->json ? json_array() : NULL};
+    struct cli_measure measures[2] = {{0}};
     clsa_write_options options;
     clsa_error error;
     clsa_type type;
@@ -115,7 +153,9 @@ int cli_writing_run(const struct cli_writing *writing,
                  : cli_fail_option(&error);
     cli_progress_end();
     if (status == CLI_DONE)
-        status = finish(to, &report);
+        status = measure(writing, common, from, to, measures);
+    if (status == CLI_DONE)
+        status = finish(to, &report, measures);
     json_decref(report.tensors);
     return status;
 }

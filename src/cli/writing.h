@@ -11,6 +11,7 @@
 struct cli_writing {
     const char *type; /* NULL: that of the source */
     struct cli_texts keep;
+    const char *eval; /* a text to measure both with, or NULL */
 };
 
 /* Options for a struct with `common` and `writing` in it. */

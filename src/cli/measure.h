@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * measure: what eval perplexity and eval needles find, for other commands, and
+ * the measure of quantize: both on one text.
+ */
+#ifndef CLSA_CLI_MEASURE_H
+#define CLSA_CLI_MEASURE_H
+
+#include "src/cli/files.h"
+#include "src/cli/options.h"
+
+/* Append what the command prints with --json to a list. */
+int cli_eval_perplexity(const struct cli_common *common, const char *file,
+                        json_t *list);
+int cli_eval_needles(const struct cli_common *common, const char *file,
+                     json_t *list);
+
+/* The loss of a text and the facts recalled that were planted in it. */
+struct cli_measure {
+    double loss;
+    uint64_t asked, recalled;
+};
+
+/* Measure a model with the file of a text. */
+int cli_measure_text(const struct cli_common *common, const char *model,
+                     const char *text, struct cli_measure *measure);
+
+#endif /* CLSA_CLI_MEASURE_H */
