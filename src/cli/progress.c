@@ -32,6 +32,21 @@ double cli_seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
+/* " 1:02:03 left" or " 2:03 left"; nothing before there is a rate. */
+static void print_left(double seconds)
+{
+    enum { MOST = 359999 }; /* 99:59:59 */
+    unsigned s;
+
+    if (!(seconds >= 0 && seconds <= MOST))
+        return;
+    s = (unsigned)(seconds + 0.5);
+    if (s >= 3600)
+        fprintf(stderr, ", %u:%02u:%02u left", s / 3600, s / 60 % 60, s % 60);
+    else
+        fprintf(stderr, ", %u:%02u left", s / 60, s % 60);
+}
+
 static void draw(double now)
 {
     static const char full[] = "########################";
@@ -39,9 +54,11 @@ static void draw(double now)
     int filled = (int)(share * BAR_WIDTH);
     double rate = (double)work.done / (now - work.started + 1e-9);
 
-    fprintf(stderr, "\r%s [%-*.*s] %" PRIu64 "/%" PRIu64 " %s, %.4g/s\033[K",
+    fprintf(stderr, "\r%s [%-*.*s] %" PRIu64 "/%" PRIu64 " %s, %.4g/s",
             work.what, BAR_WIDTH, filled, full, work.done, work.total,
             work.unit, rate);
+    print_left((double)(work.total - work.done) / rate);
+    fputs("\033[K", stderr);
     fflush(stderr);
     work.drawn = now;
     work.visible = 1;
