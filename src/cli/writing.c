@@ -110,15 +110,14 @@ static int finish(const char *to, const struct report *report,
     return CLI_DONE;
 }
 
-/* Both files with the text of --eval. */
+/* A file with the text of --eval, where it is given. */
 static int measure(const struct cli_writing *writing,
-                   const struct cli_common *common, const char *from,
-                   const char *to, struct cli_measure measures[2])
+                   const struct cli_common *common, const char *model,
+                   struct cli_measure *result)
 {
     if (writing->eval == NULL)
         return CLI_DONE;
-    CLI_TRY(cli_measure_text(common, from, writing->eval, &measures[0]));
-    return cli_measure_text(common, to, writing->eval, &measures[1]);
+    return cli_measure_text(common, model, writing->eval, result);
 }
 
 int cli_writing_run(const struct cli_writing *writing,
@@ -148,12 +147,12 @@ int cli_writing_run(const struct cli_writing *writing,
     options.on_note = on_note;
     options.on_progress = on_progress;
     options.user = &report;
-    status = write(from, to, &options, &error) == CLSA_OK
-                 ? CLI_DONE
-                 : cli_fail_option(&error);
+    status = measure(writing, common, from, &measures[0]);
+    if (status == CLI_DONE && write(from, to, &options, &error) != CLSA_OK)
+        status = cli_fail_option(&error);
     cli_progress_end();
     if (status == CLI_DONE)
-        status = measure(writing, common, from, to, measures);
+        status = measure(writing, common, to, &measures[1]);
     if (status == CLI_DONE)
         status = finish(to, &report, measures);
     json_decref(report.tensors);

@@ -9,7 +9,7 @@ clsa quantize model.gguf c.gguf q8_0 --json -q -t 2 | tr -d ' \n' |
 head -c 6000 "$data/../../models/chronicle.txt" >text
 clsa quantize model.gguf c.gguf q4_k --eval text |
     tail -n 2 | sed -E 's/loss [0-9.]+/loss/; s/[0-9] of/some of/'
-clsa quantize model.gguf c.gguf q4_k --eval missing 2>&1 | tail -n 1
+clsa quantize model.gguf c.gguf q4_k --eval missing
 clsa quantize a.gguf c.gguf i8
 clsa quantize a.gguf c.gguf q5_k
 clsa quantize a.gguf c.gguf
