@@ -17,6 +17,7 @@
 struct info_options {
     struct cli_common common;
     int plan;
+    uint64_t batch;
 };
 
 static const struct cli_option info_table[] = {
@@ -24,6 +25,13 @@ static const struct cli_option info_table[] = {
      .name = "plan",
      .help = "the memory that a run with a full context takes",
      .offset = offsetof(struct info_options, plan)},
+    {.kind = CLI_SIZE,
+     .name = "batch",
+     .argument = "N",
+     .help = "sequences of the plan; default: 1",
+     .offset = offsetof(struct info_options, batch),
+     .min = 1,
+     .max = CLI_BATCH_MAX},
     {0}};
 
 /* The dimensions in the order they are printed. */
@@ -180,7 +188,7 @@ static int info_file(const struct info_options *options)
 
     CLI_TRY(cli_model_open(&options->common, &model));
     if (options->plan)
-        status = cli_plan_print(&options->common, model);
+        status = cli_plan_print(&options->common, model, options->batch);
     else if (options->common.json)
         status = print_json(path, model);
     else
@@ -192,7 +200,7 @@ static int info_file(const struct info_options *options)
 static int info_run(int argc, char **argv)
 {
     const struct cli_command *self = &cli_command_info;
-    struct info_options options = {.common = CLI_COMMON_INIT};
+    struct info_options options = {.common = CLI_COMMON_INIT, .batch = 1};
     int first, operands;
 
     CLI_TRY(cli_options_parse(self, argc, argv, &options, &first));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * machine: CPU name from /proc/cpuinfo where it has one, else the machine
- * type of uname.
+ * type of uname. Memory from /proc and the control group.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -44,6 +44,59 @@ void cli_machine_cpu(char *name, size_t capacity)
         snprintf(name, capacity, "%s", value);
     if (file != NULL)
         fclose(file);
+}
+
+/* The number behind `name` in a file of the system, UINT64_MAX: none. */
+static uint64_t system_number(const char *path, const char *name)
+{
+    FILE *file = fopen(path, "r");
+    uint64_t value = UINT64_MAX, found;
+    char line[256];
+
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, name, strlen(name)) != 0)
+            continue;
+        if (sscanf(line + strlen(name), "%" SCNu64, &found) == 1)
+            value = found;
+        break;
+    }
+    if (file != NULL)
+        fclose(file);
+    return value;
+}
+
+uint64_t cli_machine_available(void)
+{
+    uint64_t available = system_number("/proc/meminfo", "MemAvailable:");
+    uint64_t limit = system_number("/sys/fs/cgroup/memory.max", "");
+    uint64_t used = system_number("/sys/fs/cgroup/memory.current", "");
+    uint64_t cached = system_number("/sys/fs/cgroup/memory.stat", "file ");
+
+    available = available == UINT64_MAX ? UINT64_MAX : available * 1024;
+    if (limit == UINT64_MAX || used == UINT64_MAX)
+        return available;
+    used -= cached < used ? cached : 0;
+    limit -= used < limit ? used : limit;
+    return limit < available ? limit : available;
+}
+
+int cli_machine_fits(const char *what, uint64_t bytes)
+{
+    uint64_t available = cli_machine_available();
+
+    if (bytes <= available)
+        return CLI_DONE;
+    return cli_fail("%s: %.1f GiB do not fit into the %.1f GiB of memory that "
+                    "are free: use smaller sizes or types",
+                    what, (double)bytes / 1073741824,
+                    (double)available / 1073741824);
+}
+
+uint64_t cli_machine_resident(void)
+{
+    uint64_t kib = system_number("/proc/self/status", "VmRSS:");
+
+    return kib == UINT64_MAX ? 0 : kib * 1024;
 }
 
 /* Names of the levels, "ref avx2". */

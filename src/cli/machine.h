@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * machine: what `clsa info` says about the machine and the program, and the
- * CPU's name.
+ * machine: what `clsa info` says about the machine and the program, the
+ * CPU's name, and what memory there is.
  */
 #ifndef CLSA_CLI_MACHINE_H
 #define CLSA_CLI_MACHINE_H
@@ -10,6 +10,17 @@
 
 /* The name of the CPU, cut short where it has no room. */
 void cli_machine_cpu(char *name, size_t capacity);
+
+/* Bytes that a program may still take without anything being swapped out:
+   of the machine, or of the control group where that has less. */
+uint64_t cli_machine_available(void);
+
+/* Say that `what`, of so many bytes, has no room, and fail. */
+int cli_machine_fits(const char *what, uint64_t bytes);
+
+/* Resident memory of this process, in bytes; 0 where the system does not
+   tell. */
+uint64_t cli_machine_resident(void);
 
 /* Print CPU, SIMD levels, version and default model. */
 int cli_machine_print(const struct cli_common *common);

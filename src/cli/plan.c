@@ -7,15 +7,11 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "src/cli/engine.h"
 #include "src/cli/message.h"
 #include "src/cli/plan.h"
-
-struct plan {
-    uint64_t context;
-    uint64_t weights, cache, index, windows, working_set, scratch;
-};
 
 /* Bytes of `count` values of a type in a cache row. */
 static uint64_t row_bytes(clsa_type type, uint64_t count)
@@ -32,26 +28,66 @@ static uint64_t row_bytes(clsa_type type, uint64_t count)
     }
 }
 
-static int measure(const struct cli_common *common, clsa_model *model,
-                   struct plan *plan)
+/* One token through all sessions takes all that a step needs. */
+static int measure_step(clsa_session **sessions, struct cli_plan *plan)
 {
-    static const clsa_append last = {.want = CLSA_WANT_LAST};
-    static const int32_t any = 0;
-    clsa_session *session;
+    static const int32_t ids[CLI_BATCH_MAX] = {0};
     clsa_session_stats stats;
-    int status;
+    clsa_error error;
 
-    CLI_TRY(cli_session_open(common, model, 0, NULL, &session));
-    status = cli_append(session, &any, 1, &last, CLI_QUIET);
-    if (status == CLI_DONE) {
-        clsa_session_get_stats(session, &stats);
-        plan->context = clsa_session_context(session);
-        plan->windows = stats.window_bytes;
-        plan->working_set = stats.working_bytes;
-        plan->scratch = stats.scratch_bytes;
-    }
-    clsa_session_close(session);
+    if (clsa_batch_append(sessions, ids, (size_t)plan->batch, &error) !=
+        CLSA_OK)
+        return cli_fail_error(&error);
+    clsa_session_get_stats(sessions[0], &stats);
+    plan->context = clsa_session_context(sessions[0]);
+    plan->windows = plan->batch * stats.window_bytes;
+    plan->working_set = plan->batch * stats.working_bytes;
+    plan->scratch = stats.scratch_bytes;
+    return CLI_DONE;
+}
+
+static int measure(const struct cli_common *common, clsa_model *model,
+                   uint64_t context, struct cli_plan *plan)
+{
+    clsa_session *sessions[CLI_BATCH_MAX] = {NULL};
+    struct cli_common options = *common;
+    int status = CLI_DONE;
+    uint64_t i;
+
+    if (context != 0)
+        options.context = context;
+    for (i = 0; i < plan->batch && status == CLI_DONE; i++)
+        status =
+            cli_session_open(&options, model, 0, plan->attention, &sessions[i]);
+    if (status == CLI_DONE)
+        status = measure_step(sessions, plan);
+    for (i = 0; i < plan->batch; i++)
+        clsa_session_close(sessions[i]);
     return status;
+}
+
+int cli_plan_make(const struct cli_common *common, clsa_model *model,
+                  uint64_t context, const char *attention, uint64_t batch,
+                  struct cli_plan *plan)
+{
+    clsa_model_info info;
+    uint64_t rows;
+
+    memset(plan, 0, sizeof *plan);
+    plan->batch = batch;
+    plan->attention = attention;
+    clsa_model_get_info(model, &info);
+    CLI_TRY(measure(common, model, context, plan));
+    rows = batch * plan->context;
+    plan->weights = info.file_size;
+    plan->cache =
+        rows * row_bytes(common->kv_type,
+                         2 * (uint64_t)info.kv_heads * info.head_size);
+    if (info.index_size != 0)
+        plan->index = rows * row_bytes(common->index_type, info.index_size);
+    plan->total = plan->weights + plan->cache + plan->index + plan->windows +
+                  plan->working_set + plan->scratch;
+    return CLI_DONE;
 }
 
 static void print_line(const char *name, uint64_t bytes)
@@ -60,7 +96,7 @@ static void print_line(const char *name, uint64_t bytes)
            (double)bytes / 1048576);
 }
 
-static void print_text(const struct plan *plan, uint64_t total)
+static void print_text(const struct cli_plan *plan)
 {
     printf("%-12s %14s\n", "", "bytes");
     print_line("weights", plan->weights);
@@ -69,37 +105,27 @@ static void print_text(const struct plan *plan, uint64_t total)
     print_line("windows", plan->windows);
     print_line("working set", plan->working_set);
     print_line("scratch", plan->scratch);
-    print_line("total", total);
+    print_line("total", plan->total);
 }
 
-int cli_plan_print(const struct cli_common *common, clsa_model *model)
+int cli_plan_print(const struct cli_common *common, clsa_model *model,
+                   uint64_t batch)
 {
-    struct plan plan = {0};
-    clsa_model_info info;
-    uint64_t total;
+    struct cli_plan plan;
 
-    clsa_model_get_info(model, &info);
-    CLI_TRY(measure(common, model, &plan));
-    plan.weights = info.file_size;
-    plan.cache =
-        plan.context * row_bytes(common->kv_type,
-                                 2 * (uint64_t)info.kv_heads * info.head_size);
-    if (info.index_size != 0)
-        plan.index =
-            plan.context * row_bytes(common->index_type, info.index_size);
-    total = plan.weights + plan.cache + plan.index + plan.windows +
-            plan.working_set + plan.scratch;
+    CLI_TRY(cli_plan_make(common, model, 0, cli_attention(common, model), batch,
+                          &plan));
     if (!common->json) {
-        print_text(&plan, total);
+        print_text(&plan);
         return CLI_DONE;
     }
     return cli_json_print(json_pack(
-        "[{sI ss ss ss s{sI sI sI sI sI sI sI}}]", "context",
-        (json_int_t)plan.context, "attention", cli_attention(common, model),
-        "kv_type", clsa_type_name(common->kv_type), "index_type",
-        clsa_type_name(common->index_type), "bytes", "weights",
+        "[{sI sI ss ss ss s{sI sI sI sI sI sI sI}}]", "context",
+        (json_int_t)plan.context, "batch", (json_int_t)plan.batch, "attention",
+        plan.attention, "kv_type", clsa_type_name(common->kv_type),
+        "index_type", clsa_type_name(common->index_type), "bytes", "weights",
         (json_int_t)plan.weights, "cache", (json_int_t)plan.cache, "index",
         (json_int_t)plan.index, "windows", (json_int_t)plan.windows,
         "working_set", (json_int_t)plan.working_set, "scratch",
-        (json_int_t)plan.scratch, "total", (json_int_t)total));
+        (json_int_t)plan.scratch, "total", (json_int_t)plan.total));
 }

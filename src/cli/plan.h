@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * plan: the memory that a run will take, for `clsa info --plan`.
+ * plan: the memory that a run will take, for `clsa info --plan` and for
+ * benchmarks, which refuse what does not fit.
  */
 #ifndef CLSA_CLI_PLAN_H
 #define CLSA_CLI_PLAN_H
@@ -8,7 +9,26 @@
 #include "clsa.h"
 #include "src/cli/options.h"
 
-/* Print the plan for a full session of these options. */
-int cli_plan_print(const struct cli_common *common, clsa_model *model);
+/* Bytes; those of sequences are for all of the batch. */
+struct cli_plan {
+    uint64_t context, batch;
+    const char *attention;
+    uint64_t weights, cache, index, windows, working_set, scratch, total;
+};
+
+/* Sequences of one batch, as clsa_batch_append takes them. */
+#define CLI_BATCH_MAX 64
+
+/*
+ * The plan of `batch` full sessions of these options with a policy and a
+ * context (0: that of -c, or of the model).
+ */
+int cli_plan_make(const struct cli_common *common, clsa_model *model,
+                  uint64_t context, const char *attention, uint64_t batch,
+                  struct cli_plan *plan);
+
+/* Print the plan for full sessions of these options. */
+int cli_plan_print(const struct cli_common *common, clsa_model *model,
+                   uint64_t batch);
 
 #endif /* CLSA_CLI_PLAN_H */

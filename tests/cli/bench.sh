@@ -12,3 +12,29 @@ grep -cE '^  (s8|u4) ' machine.txt | sed 's/[1-9]/some/'
 clsa bench machine -t 1 --json >machine.json
 grep -oE '"[a-z0-9_]+":' machine.json | sort -u | tr -d '\n' && echo
 grep -oE '"(gbs|gflops|gmacs)": (-|0(\.0)?[,}]).*' machine.json
+clsa bench decode x
+clsa bench decode --shape huge
+clsa bench decode --shape tiny,d=
+clsa bench decode --shape tiny -m model.gguf
+clsa bench decode --shape tiny,h=3 --depth 1
+clsa bench decode --shape tiny --depth 1K,,2
+clsa bench decode --shape tiny --batch 65
+clsa bench decode --shape tiny --steps 19
+clsa bench decode --shape tiny --fill nothing
+clsa bench decode --shape d=16M,f=16M,vocab=16M --type f32 2>&1 |
+    sed -E 's/[0-9.]+ GiB/N GiB/g'
+clsa bench decode --shape tiny --depth 1G --kv-type f32 -q 2>&1 |
+    sed -E 's/[0-9.]+ GiB/N GiB/g'
+small=d=64,h=2,g=1,e=32,f=64,window=32,index=32,k=40,vocab=100
+clsa bench decode --shape $small --depth 1K --batch 1,2 -q \
+    --attention clsa,dense -t 1 | awk '{ print $1, $2, $3 }'
+clsa bench decode --shape $small --depth 300 --type q4_0 -t 1 -q --json >d.json
+grep -oE '"[a-z0-9_]+":' d.json | tr -d '\n' && echo
+grep -oE '"(shape|type|attention|depth|batch|threads|kv_type|index_type|fill|steps)": [^,]*, ' d.json |
+    tr -d '\n' && echo
+grep -oE '"bytes": [^}]*' d.json | sed 's/"gather": [0-9]*/"gather": N/'
+echo 'A text of a few words.' >few.txt
+clsa bench decode -m model.gguf --fill text:few.txt --depth 64 -q
+seq 1000 >numbers.txt
+clsa bench decode -m model.gguf --fill text:numbers.txt --depth 64,1K -q --batch 2 |
+    awk '{ print $1, $2, $3 }'

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The roofline of a decoding step. */
+#include <string.h>
+
+#include "src/cli/bench_cost.h"
+
+static enum bench_product product_of(clsa_type type)
+{
+    switch (type) {
+    case CLSA_TYPE_Q4_0:
+    case CLSA_TYPE_Q4_K:
+        return BENCH_NIBBLE;
+    case CLSA_TYPE_Q8_0:
+    case CLSA_TYPE_Q6_K:
+        return BENCH_FULL;
+    default:
+        return BENCH_FLOAT;
+    }
+}
+
+static int has_output(const clsa_model *model)
+{
+    clsa_tensor_info t;
+    size_t i;
+
+    for (i = 0; i < clsa_model_tensor_count(model); i++) {
+        clsa_model_tensor(model, i, &t);
+        if (strcmp(t.name, "output.weight") == 0)
+            return 1;
+    }
+    return 0;
+}
+
+void bench_weights_of(const clsa_model *model, struct bench_weights *weights)
+{
+    double most[CLSA_TYPE_BF16 + 1] = {0};
+    int untied = has_output(model);
+    clsa_tensor_info t;
+    size_t i;
+
+    memset(weights, 0, sizeof *weights);
+    weights->type = CLSA_TYPE_F32;
+    for (i = 0; i < clsa_model_tensor_count(model); i++) {
+        clsa_model_tensor(model, i, &t);
+        /* one row of an embedding that is not the output matrix as well */
+        if (t.dims < 2 || (untied && strcmp(t.name, "token_embd.weight") == 0))
+            continue;
+        weights->bytes[product_of(t.type)] += (double)t.size;
+        weights->macs[product_of(t.type)] +=
+            (double)t.shape[0] * (double)t.shape[1];
+        most[t.type] += (double)t.size;
+        if (most[t.type] > most[weights->type])
+            weights->type = t.type;
+    }
+}
+
+double bench_row_bytes(clsa_type type, double count)
+{
+    switch (type) {
+    case CLSA_TYPE_F32:
+        return 4 * count;
+    case CLSA_TYPE_Q8_0:
+        return count / 32 * 34;
+    case CLSA_TYPE_I8:
+        return count + (double)sizeof(float);
+    default:
+        return 2 * count;
+    }
+}
+
+static double larger(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+/* Milliseconds, of bytes at GB/s and of 10^9 multiply-adds per second. */
+static double phase(double bytes, double gbs, double macs, double gmacs)
+{
+    return larger(bytes / gbs, macs / gmacs) * 1e-6;
+}
+
+static double cost_of_weights(const struct bench_step *s,
+                              const struct bench_peaks *peaks, double gbs)
+{
+    const double gmacs[BENCH_PRODUCTS] = {
+        peaks->int8_gmacs, peaks->nibble_gmacs, peaks->fma_gflops / 2};
+    double ms = 0;
+    int i;
+
+    for (i = 0; i < BENCH_PRODUCTS; i++)
+        ms += phase(s->weights->bytes[i], gbs, s->weights->macs[i] * s->batch,
+                    gmacs[i]);
+    return ms;
+}
+
+void bench_cost_of(const struct bench_step *s, const struct bench_peaks *peaks,
+                   double stream_gbs, double set_gbs, struct bench_cost *cost)
+{
+    const clsa_model_info *info = s->info;
+    double ge = (double)info->kv_heads * info->head_size;
+    double he = (double)info->heads * info->head_size;
+    double self = info->self_layers, cross = info->layers - self;
+    double row = bench_row_bytes(s->kv_type, 2 * ge), fma;
+    double seen = s->depth + 1 < info->window ? s->depth + 1 : info->window;
+    double windows, read, keys;
+    int i;
+
+    fma = peaks->fma_gflops / 2;
+    memset(cost, 0, sizeof *cost);
+    for (i = 0; i < BENCH_PRODUCTS; i++)
+        cost->weights += s->weights->bytes[i];
+    keys = s->scans ? s->batch * s->depth : 0;
+    cost->index = keys * bench_row_bytes(s->index_type, info->index_size);
+    cost->gather = s->batch * s->changed * row;
+    windows = s->batch * self * seen * 2 * ge * (double)sizeof(float);
+    read = s->batch * cross * s->rows * row;
+    cost->cache = windows + read;
+
+    cost->ms = cost_of_weights(s, peaks, stream_gbs);
+    cost->ms +=
+        phase(windows, stream_gbs, s->batch * self * seen * 2 * he, fma);
+    cost->ms += phase(cost->index, stream_gbs, keys * info->index_size,
+                      s->index_type == CLSA_TYPE_I8 ? peaks->int8_gmacs : fma);
+    if (cost->gather > 0)
+        cost->ms += cost->gather / peaks->gather_gbs * 1e-6;
+    cost->ms += phase(read, s->dense ? stream_gbs : set_gbs,
+                      s->batch * cross * s->rows * 2 * he, fma);
+}

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Timed steps, their roofline, and how both are printed. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "src/cli/bench_measure.h"
+#include "src/cli/machine.h"
+#include "src/cli/message.h"
+#include "src/cli/progress.h"
+
+/* ----------------------------------------------------------------- peaks */
+
+static double row_of(const struct bench_decode *d)
+{
+    return bench_row_bytes(d->common->kv_type,
+                           2.0 * d->info.kv_heads * d->info.head_size);
+}
+
+int bench_decode_peaks(struct bench_decode *d)
+{
+    const struct bench_request request = {
+        .threads = d->info.threads,
+        .simd = d->info.simd,
+        .row_bytes = ((size_t)row_of(d) + 63) / 64 * 64};
+
+    if (bench_measure_peaks(&d->peaks, &request) != 0)
+        return cli_fail("no memory to measure the peaks of the machine with");
+    return CLI_DONE;
+}
+
+/* GB/s of reading so many bytes again and again with all threads, from
+   wherever they stay. */
+static int read_at(const struct bench_decode *d, double bytes, double *gbs)
+{
+    const unsigned threads = d->info.threads;
+    size_t each = (size_t)(bytes / threads) / CLSA_PEAK_UNIT * CLSA_PEAK_UNIT;
+    struct bench_buffer buffer;
+
+    *gbs = d->peaks.read_gbs;
+    if (bytes >= (double)bench_memory_bytes())
+        return CLI_DONE;
+    if (each == 0)
+        each = CLSA_PEAK_UNIT;
+    if (bench_buffer_open(&buffer, each * threads, BENCH_HUGE, threads) != 0)
+        return cli_fail_memory();
+    *gbs =
+        bench_read(clsa_simd_peaks(d->info.simd), threads, buffer.data, each);
+    bench_buffer_close(&buffer);
+    return CLI_DONE;
+}
+
+static int is_dense(const struct bench_case *c)
+{
+    return strcmp(c->attention, "dense") == 0;
+}
+
+static int compare_cost(const struct bench_decode *d,
+                        const struct bench_case *c, struct bench_result *r)
+{
+    const struct bench_step step = {.info = &d->info,
+                                    .weights = &d->weights,
+                                    .kv_type = d->common->kv_type,
+                                    .index_type = d->common->index_type,
+                                    .depth = (double)c->depth,
+                                    .batch = (double)c->batch,
+                                    .rows = r->rows,
+                                    .changed = r->changed,
+                                    .dense = is_dense(c),
+                                    .scans =
+                                        strncmp(c->attention, "clsa", 4) == 0 &&
+                                        r->rows < (double)c->depth};
+    struct bench_cost cost;
+    double stream, set = (double)c->batch * r->rows * row_of(d);
+
+    bench_cost_of(&step, &d->peaks, 1, 1, &cost); /* for the bytes */
+    stream = cost.weights + cost.index + cost.cache;
+    CLI_TRY(read_at(d, stream, &stream));
+    CLI_TRY(read_at(d, set, &set));
+    bench_cost_of(&step, &d->peaks, stream, set, &r->cost);
+    return CLI_DONE;
+}
+
+/* ----------------------------------------------------------------- steps */
+
+static double now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+static int compare_double(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* The value below which a share of n values lie; sorts them. */
+static double quantile(double *values, uint64_t n, double share)
+{
+    qsort(values, n, sizeof *values, compare_double);
+    if (share == 0.5 && n % 2 == 0)
+        return (values[n / 2 - 1] + values[n / 2]) / 2;
+    return values[(uint64_t)(share * (double)(n - 1) + 0.5)];
+}
+
+/* The token that sequence i reads at step n: of the text, or any. */
+static int32_t token_at(const struct bench_decode *d,
+                        const struct bench_case *c, uint64_t i, uint64_t n)
+{
+    uint64_t random = (i + 1) * 0x9e3779b97f4a7c15u + n;
+
+    if (d->text.count != 0)
+        return d->text.ids[i * c->stride + c->depth + n];
+    random = (random ^ random >> 31) * 0xbf58476d1ce4e5b9u;
+    return (int32_t)((random >> 33) % d->info.vocab);
+}
+
+static int run_step(const struct bench_decode *d, const struct bench_case *c,
+                    uint64_t n, double *ms)
+{
+    int32_t ids[CLI_BATCH_MAX];
+    clsa_error error;
+    double start;
+    uint64_t i;
+
+    if (cli_interrupt_seen())
+        return cli_progress_interrupted();
+    for (i = 0; i < c->batch; i++)
+        ids[i] = token_at(d, c, i, n);
+    start = now_ms();
+    if (clsa_batch_append(c->sessions, ids, (size_t)c->batch, &error) !=
+        CLSA_OK)
+        return cli_fail_error(&error);
+    *ms = now_ms() - start;
+    return CLI_DONE;
+}
+
+/* Samples of all steps: [1 + BENCH_PHASES][steps]. */
+static int run_steps(const struct bench_decode *d, const struct bench_case *c,
+                     double *samples, struct bench_result *r)
+{
+    uint64_t n, i;
+    double ms = 0;
+    int j;
+
+    for (n = 0; n < BENCH_WARM + d->steps; n++) {
+        CLI_TRY(run_step(d, c, n, &ms));
+        if (n < BENCH_WARM)
+            continue;
+        samples[n - BENCH_WARM] = ms;
+        for (i = 0; i < c->batch; i++) {
+            clsa_session_stats stats;
+
+            clsa_session_get_stats(c->sessions[i], &stats);
+            r->rows += (double)stats.rows_read;
+            r->changed += is_dense(c) ? 0 : (double)stats.rows_changed;
+            for (j = 0; j < BENCH_PHASES; j++)
+                samples[(uint64_t)(j + 1) * d->steps + n - BENCH_WARM] =
+                    stats.phase_ms[j];
+        }
+    }
+    r->rows /= (double)(d->steps * c->batch);
+    r->changed /= (double)(d->steps * c->batch);
+    return CLI_DONE;
+}
+
+static int rewind_sessions(const struct bench_case *c)
+{
+    clsa_error error;
+    uint64_t i;
+
+    for (i = 0; i < c->batch; i++)
+        if (clsa_session_set_attention(c->sessions[i], c->attention, &error) !=
+                CLSA_OK ||
+            clsa_session_truncate(c->sessions[i], c->depth, &error) != CLSA_OK)
+            return cli_fail_option(&error);
+    return CLI_DONE;
+}
+
+int bench_decode_measure(struct bench_decode *d, struct bench_case *c,
+                         struct bench_result *r)
+{
+    double *samples;
+    int j, status;
+
+    memset(r, 0, sizeof *r);
+    CLI_TRY(rewind_sessions(c));
+    samples = calloc((1 + BENCH_PHASES) * d->steps, sizeof *samples);
+    if (samples == NULL)
+        return cli_fail_memory();
+    status = run_steps(d, c, samples, r);
+    if (status == CLI_DONE) {
+        r->ms = quantile(samples, d->steps, 0.5);
+        r->p90 = quantile(samples, d->steps, 0.9);
+        for (j = 0; j < BENCH_PHASES; j++)
+            r->phase[j] =
+                quantile(samples + (uint64_t)(j + 1) * d->steps, d->steps, 0.5);
+        r->resident = cli_machine_resident();
+        status = compare_cost(d, c, r);
+    }
+    free(samples);
+    return status;
+}
+
+/* ---------------------------------------------------------------- report */
+
+static void print_line(struct bench_decode *d, const struct bench_case *c,
+                       const struct bench_result *r)
+{
+    if (d->printed++ == 0)
+        printf("%-12s %10s %5s %10s %10s %10s %10s %6s %8s %8s\n", "attention",
+               "depth", "batch", "ms/step", "p90", "tokens/s", "roofline",
+               "share", "changed", "MiB");
+    printf("%-12s %10" PRIu64 " %5" PRIu64
+           " %10.2f %10.2f %10.2f %10.2f %6.2f %8.1f %8.0f\n",
+           c->attention, c->depth, c->batch, r->ms, r->p90,
+           (double)c->batch * 1e3 / r->ms, r->cost.ms, r->cost.ms / r->ms,
+           r->changed, (double)r->resident / 1048576);
+    fflush(stdout);
+}
+
+static json_t *bytes_object(const struct bench_cost *cost)
+{
+    return json_pack("{sI sI sI sI}", "weights", (json_int_t)cost->weights,
+                     "index", (json_int_t)cost->index, "gather",
+                     (json_int_t)cost->gather, "cache",
+                     (json_int_t)cost->cache);
+}
+
+static json_t *phase_object(const double *ms)
+{
+    static const char *const names[BENCH_PHASES] = {"self",   "index", "select",
+                                                    "gather", "cross", "head"};
+    json_t *object = json_object();
+    int j;
+
+    for (j = 0; j < BENCH_PHASES; j++)
+        json_object_set_new(object, names[j], json_real(ms[j]));
+    return object;
+}
+
+static json_t *result_object(const struct bench_decode *d,
+                             const struct bench_case *c,
+                             const struct bench_result *r)
+{
+    return json_pack(
+        "{so ss so sI sI si ss ss ss so sI sf sf sf sf sf so so sf s{sf sf} "
+        "sf}",
+        "shape", cli_json_text(d->shape), "type",
+        clsa_type_name(d->weights.type), "attention",
+        cli_json_text(c->attention), "depth", (json_int_t)c->depth, "batch",
+        (json_int_t)c->batch, "threads", (int)d->info.threads, "simd",
+        d->info.simd, "kv_type", clsa_type_name(d->common->kv_type),
+        "index_type", clsa_type_name(d->common->index_type), "fill",
+        cli_json_text(d->fill), "steps", (json_int_t)d->steps, "ms_per_step",
+        r->ms, "ms_p90", r->p90, "tokens_per_s", (double)c->batch * 1e3 / r->ms,
+        "roofline_ms", r->cost.ms, "roofline_share", r->cost.ms / r->ms,
+        "bytes", bytes_object(&r->cost), "phases_ms", phase_object(r->phase),
+        "rows_changed", r->changed, "peaks", "read_gbs", d->peaks.read_gbs,
+        "gather_gbs", d->peaks.gather_gbs, "rss_mib",
+        (double)r->resident / 1048576);
+}
+
+int bench_decode_report(struct bench_decode *d, const struct bench_case *c,
+                        const struct bench_result *r)
+{
+    cli_detail("%s: peaks read %.1f GB/s, gather %.1f GB/s, fma %.0f GFLOP/s, "
+               "int8 %.0f and nibble %.0f Gmac/s",
+               c->attention, d->peaks.read_gbs, d->peaks.gather_gbs,
+               d->peaks.fma_gflops, d->peaks.int8_gmacs, d->peaks.nibble_gmacs);
+    cli_detail("%s: self %.2f, index %.2f, select %.2f, gather %.2f, "
+               "cross %.2f, head %.2f ms",
+               c->attention, r->phase[0], r->phase[1], r->phase[2], r->phase[3],
+               r->phase[4], r->phase[5]);
+    if (d->common->json)
+        return cli_json_append(d->results, result_object(d, c, r));
+    print_line(d, c, r);
+    return CLI_DONE;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * shape: the sizes of a network of random weights as the commands of `clsa
+ * bench` take them: a name, or KEY=VALUE pairs, or both.
+ */
+#ifndef CLSA_CLI_SHAPE_H
+#define CLSA_CLI_SHAPE_H
+
+#include "src/cli/options.h"
+
+/*
+ * "tiny", "1b", "3b" or "KEY=V,...", where a name may come first: keys that
+ * are not given are those of the name, of tiny without one. Returns CLI_DONE,
+ * or CLI_USAGE with its message.
+ */
+int cli_shape_parse(const struct cli_command *command, const char *text,
+                    clsa_shape *shape);
+
+/* Bytes of its weights, all matrices of one type. */
+uint64_t cli_shape_bytes(const clsa_shape *shape, clsa_type type);
+
+/* A model of random weights, of the threads and level of the options. */
+int cli_shape_open(const struct cli_common *common, const clsa_shape *shape,
+                   clsa_type type, clsa_model **model);
+
+/* Types of weights, for the table of options. */
+#define CLI_WEIGHT_TYPES "f32|f16|bf16|q8_0|q4_0|q4_k|q6_k"
+
+#endif /* CLSA_CLI_SHAPE_H */
