@@ -116,8 +116,9 @@ typedef struct clsa_model_options {
     uint32_t threads;     /**< 1..1024; 0: one per physical core */
     const char *simd;     /**< a name of clsa_simd_levels; NULL: CLSA_SIMD of
                                the environment, else the best */
-    const char *numa;     /**< "auto" (also NULL), "off", or a node list such
-                               as "0,2-3" */
+    const char *numa;     /**< memory nodes: "auto" (also NULL), those that the
+                               process may use; "off": no placement and no
+                               pinning; or a list such as "0,2-3" */
     uint64_t reserved[8]; /**< 0 */
 } clsa_model_options;
 
@@ -202,6 +203,8 @@ typedef struct clsa_model_info {
     int32_t bos, eos;     /**< token ids, -1: none */
     int add_bos;          /**< 1: a text starts with bos */
     const char *chat_template; /**< tokenizer.chat_template, or NULL */
+    const char *notice;       /**< one line about what the system refused
+                                   (pinning, placement), or "" */
 } clsa_model_info;
 
 CLSA_API void clsa_model_get_info(const clsa_model *model,

@@ -32,6 +32,7 @@ int cli_model_open(const struct cli_common *common, clsa_model **model)
 {
     const char *path = cli_model_path(common);
     clsa_model_options options;
+    clsa_model_info info;
     clsa_error error;
 
     if (common->model == NULL && access(path, R_OK) != 0)
@@ -43,6 +44,9 @@ int cli_model_open(const struct cli_common *common, clsa_model **model)
     options.numa = common->numa;
     if (clsa_model_open(model, path, &options, &error) != CLSA_OK)
         return cli_fail_option(&error);
+    clsa_model_get_info(*model, &info);
+    if (info.notice[0] != '\0')
+        cli_note("%s", info.notice);
     return CLI_DONE;
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "src/base/mem.h"
+#include "src/base/numa.h"
 #include "src/base/team.h"
 #include "src/convert/plan.h"
 
@@ -21,6 +22,7 @@ struct writer {
     const clsa_write_options *options;
     struct clsa_out out;
     struct clsa_simd simd; /* scalar: the same file from every CPU */
+    struct clsa_numa *numa;
     struct clsa_team *team;
     float *values; /* [threads][2][longest row] */
     size_t longest;
@@ -267,7 +269,8 @@ static clsa_status check(struct writer *w)
 static clsa_status write_all(struct writer *w, const struct clsa_keys *keys,
                              const char *path)
 {
-    CLSA_TRY(clsa_team_open(&w->team, w->options->threads, w->error));
+    CLSA_TRY(clsa_numa_open(&w->numa, NULL, w->error));
+    CLSA_TRY(clsa_team_open(&w->team, w->options->threads, w->numa, w->error));
     CLSA_TRY(take_memory(w));
     CLSA_TRY(clsa_out_open(&w->out, path, w->error));
     CLSA_TRY(write_header(w, keys));
@@ -289,6 +292,7 @@ clsa_status clsa_plan_write(const struct clsa_plan *plan,
     clsa_out_free(&w.out);
     if (w.team)
         clsa_team_close(w.team);
+    clsa_numa_close(w.numa);
     clsa_mem_free(w.values);
     clsa_mem_free(w.slab);
     clsa_mem_free(w.sums);

@@ -5,6 +5,8 @@
 #include "src/base/mem.h"
 #include "src/engine/indexer.h"
 
+#define RUNS_OF_PAGE (CLSA_PAGE_ROWS / CLSA_SCAN_RUN)
+
 clsa_status clsa_candidates_open(struct clsa_candidates *candidates, size_t k,
                                  clsa_error *error)
 {
@@ -69,23 +71,60 @@ static float guess_threshold(const struct clsa_simd *simd,
     return worst_kept(c->ranks, simd->select(c->ranks, m, want, c->copy));
 }
 
-/* The first keys of a share, first..first + n - 1; returns the candidates. */
-static size_t scan_first(const struct clsa_cache *cache,
-                         const struct clsa_simd *simd, uint64_t first, size_t n,
-                         const struct clsa_index_query *query,
-                         struct clsa_candidates *c, float *threshold)
+/* The keys that a scan reads: 0..n-1 of a cache. */
+struct keys {
+    const struct clsa_cache *cache;
+    const struct clsa_simd *simd;
+    uint64_t n;
+    const struct clsa_index_query *query;
+    const struct clsa_worker *worker;
+};
+
+/* Scores of the i-th run of this worker; returns how many, from *first on. */
+static size_t score_run(const struct keys *keys, size_t i, float *score,
+                        uint64_t *first)
 {
-    for (size_t i = 0; i < n; i += CLSA_SCAN_RUN) {
-        size_t rows = n - i < CLSA_SCAN_RUN ? n - i : CLSA_SCAN_RUN;
-        clsa_cache_scan(cache, simd, first + i, rows, query, c->scores + i);
+    *first = (uint64_t)clsa_share_unit(keys->worker, RUNS_OF_PAGE, i) *
+             CLSA_SCAN_RUN;
+    uint64_t left = keys->n - *first;
+    size_t rows = left < CLSA_SCAN_RUN ? (size_t)left : CLSA_SCAN_RUN;
+    clsa_cache_scan(keys->cache, keys->simd, *first, rows, keys->query, score);
+    return rows;
+}
+
+/* Candidates of runs begin..end - 1, whose scores are in c->scores. */
+static size_t filter_runs(const struct keys *keys, struct clsa_candidates *c,
+                          size_t begin, size_t end, size_t scores,
+                          float threshold)
+{
+    size_t count = 0, at = 0;
+    for (size_t i = begin; i < end; i++, at += CLSA_SCAN_RUN) {
+        size_t rows = scores - at;
+        rows = rows < CLSA_SCAN_RUN ? rows : CLSA_SCAN_RUN;
+        count += keys->simd->filter(
+            c->ranks + count, c->scores + at, rows,
+            (uint32_t)(clsa_share_unit(keys->worker, RUNS_OF_PAGE, i) *
+                       CLSA_SCAN_RUN),
+            threshold);
     }
-    *threshold = guess_threshold(simd, c, n);
-    size_t count =
-        simd->filter(c->ranks, c->scores, n, (uint32_t)first, *threshold);
+    return count;
+}
+
+/* The first runs of a share; returns their candidates. Only the last run of
+   all keys is a short one, so scores lie side by side. */
+static size_t scan_first(const struct keys *keys, struct clsa_candidates *c,
+                         size_t begin, size_t end, float *threshold)
+{
+    size_t scores = 0, count;
+    uint64_t first;
+    for (size_t i = begin; i < end; i++)
+        scores += score_run(keys, i, c->scores + scores, &first);
+    *threshold = guess_threshold(keys->simd, c, scores);
+    count = filter_runs(keys, c, begin, end, scores, *threshold);
     if (count >= c->k || *threshold == -INFINITY)
         return count;
     *threshold = -INFINITY;
-    return simd->filter(c->ranks, c->scores, n, (uint32_t)first, *threshold);
+    return filter_runs(keys, c, begin, end, scores, *threshold);
 }
 
 size_t clsa_index_scan(const struct clsa_cache *cache,
@@ -94,31 +133,52 @@ size_t clsa_index_scan(const struct clsa_cache *cache,
                        struct clsa_candidates *candidates,
                        const struct clsa_worker *worker, uint64_t *best)
 {
+    const struct keys keys = {cache, simd, n, query, worker};
     struct clsa_candidates c = *candidates;
-    size_t begin, end, count = 0;
-    float threshold = -INFINITY;
+    size_t begin, end, count;
+    uint64_t first;
+    float threshold;
     c.k = k;
-    clsa_share(worker, (size_t)((n + CLSA_SCAN_RUN - 1) / CLSA_SCAN_RUN),
-               &begin, &end);
-    for (size_t run = begin, runs; run < end; run += runs) {
-        uint64_t first = (uint64_t)run * CLSA_SCAN_RUN;
-        runs = run > begin ? 1 : CLSA_SCAN_FIRST / CLSA_SCAN_RUN;
-        runs = runs < end - run ? runs : end - run;
-        size_t rows = runs * CLSA_SCAN_RUN;
-        rows = n - first < rows ? (size_t)(n - first) : rows;
-        if (run == begin) {
-            count = scan_first(cache, simd, first, rows, query, &c, &threshold);
-        } else {
-            clsa_cache_scan(cache, simd, first, rows, query, c.scores);
-            count += simd->filter(c.ranks + count, c.scores, rows,
-                                  (uint32_t)first, threshold);
-        }
+    clsa_share_pages(worker, (size_t)((n + CLSA_SCAN_RUN - 1) / CLSA_SCAN_RUN),
+                     RUNS_OF_PAGE, &begin, &end);
+    size_t i = begin + CLSA_SCAN_FIRST / CLSA_SCAN_RUN;
+    i = i < end ? i : end;
+    count = scan_first(&keys, &c, begin, i, &threshold);
+    for (;; i++) {
         if (count >= 2 * k) {
             count = simd->select(c.ranks, count, k, c.copy);
             threshold = worst_kept(c.ranks, count);
         }
+        if (i == end)
+            break;
+        size_t rows = score_run(&keys, i, c.scores, &first);
+        count += simd->filter(c.ranks + count, c.scores, rows, (uint32_t)first,
+                              threshold);
     }
     count = simd->select(c.ranks, count, k, c.copy);
     memcpy(best, c.ranks, count * sizeof *best);
     return count;
+}
+
+/* End of the ascending list that begins at `from`. */
+static size_t list_end(const uint32_t *rows, size_t from, size_t n)
+{
+    while (from + 1 < n && rows[from] < rows[from + 1])
+        from++;
+    return from + 1 < n ? from + 1 : n;
+}
+
+void clsa_index_order(uint32_t *rows, size_t n, uint32_t *copy)
+{
+    while (list_end(rows, 0, n) < n) {
+        for (size_t at = 0; at < n;) { /* lists two by two */
+            size_t i = at, m = list_end(rows, at, n);
+            size_t j = m, end = m < n ? list_end(rows, m, n) : n;
+            while (i < m || j < end)
+                copy[at++] = j == end || (i < m && rows[i] < rows[j])
+                                 ? rows[i++]
+                                 : rows[j++];
+        }
+        memcpy(rows, copy, n * sizeof *rows);
+    }
 }

@@ -11,8 +11,9 @@
  * are then selected from these. Ranks (clsa_rank) are all different and carry
  * the tie rule, so the outcome does not depend on the shares.
  *
- * Candidates stay in ascending order of position all the way, so no sort is
- * ever needed.
+ * Candidates of a thread stay in ascending order of position all the way, so
+ * no sort is ever needed: threads of several memory nodes, whose pages
+ * alternate, have their lists merged.
  */
 #ifndef CLSA_ENGINE_INDEXER_H
 #define CLSA_ENGINE_INDEXER_H
@@ -53,5 +54,11 @@ size_t clsa_index_scan(const struct clsa_cache *cache,
                        const struct clsa_index_query *query,
                        struct clsa_candidates *candidates,
                        const struct clsa_worker *worker, uint64_t *best);
+
+/*
+ * Put n rows that are a few ascending lists one behind the other into one
+ * ascending list, with copy[n] as scratch. One pass over a list in order.
+ */
+void clsa_index_order(uint32_t *rows, size_t n, uint32_t *copy);
 
 #endif /* CLSA_ENGINE_INDEXER_H */

@@ -122,7 +122,10 @@ static void scan(struct clsa_step *step, const struct clsa_worker *w)
     clsa_barrier(w);
 }
 
-/* The exact k of all workers' best, ascending, into rows. */
+/*
+ * The exact k of all workers' best, ascending, into rows. The workers' lists
+ * are ascending, and follow one another but for several memory nodes.
+ */
 static size_t merge_best(struct clsa_step *step, size_t i, unsigned workers,
                          uint32_t *rows)
 {
@@ -134,9 +137,11 @@ static size_t merge_best(struct clsa_step *step, size_t i, unsigned workers,
         memmove(all + n, best_of(s, i, t), count * sizeof *all);
         n += count;
     }
-    n = step->model->simd->select(all, n, k, s->merge + i * s->threads * s->k);
+    uint64_t *merge = s->merge + i * s->threads * s->k;
+    n = step->model->simd->select(all, n, k, merge);
     for (size_t j = 0; j < n; j++)
         rows[j] = clsa_rank_position(all[j]);
+    clsa_index_order(rows, n, (uint32_t *)merge);
     return n;
 }
 

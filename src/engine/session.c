@@ -59,8 +59,8 @@ static clsa_status open_parts(struct clsa_session *s, const char *attention,
     const struct clsa_hparams *hp = &s->model->hp;
     size_t vocab = hp->vocab * sizeof *s->logits;
     CLSA_TRY(check_options(s, error));
-    CLSA_TRY(clsa_cache_open(&s->cache, hp, s->kv_type, s->index_type,
-                             s->context, error));
+    CLSA_TRY(clsa_cache_open(&s->cache, s->model->team, hp, s->kv_type,
+                             s->index_type, s->context, error));
     CLSA_TRY(set_policy(s, attention, error));
     CLSA_TRY(clsa_window_open(&s->window, hp, s->prefill_block, error));
     CLSA_TRY(clsa_retention_open(&s->retention, hp, error));

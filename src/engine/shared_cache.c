@@ -55,6 +55,7 @@ static clsa_status kv_format(clsa_type type, uint32_t e,
 }
 
 clsa_status clsa_cache_open(struct clsa_cache *cache,
+                            const struct clsa_team *team,
                             const struct clsa_hparams *hp, clsa_type kv,
                             clsa_type index, uint64_t context,
                             clsa_error *error)
@@ -64,6 +65,7 @@ clsa_status clsa_cache_open(struct clsa_cache *cache,
                    .g = hp->cross.g,
                    .e = hp->cross.e,
                    .index_size = hp->index_size},
+        .team = team,
         .page_capacity = (size_t)(context / CLSA_PAGE_ROWS + 1),
     };
     CLSA_TRY(kv_format(kv, hp->cross.e, &c.layout.kv, error));
@@ -88,15 +90,20 @@ static void page_release(struct clsa_page *page, size_t bytes)
     clsa_mem_free(page);
 }
 
-static struct clsa_page *page_new(size_t bytes)
+/* Page i of a cache, on the node that the pages of this number belong to. */
+static struct clsa_page *page_new(const struct clsa_cache *cache, size_t i)
 {
+    size_t bytes = cache->layout.page_bytes;
     struct clsa_page *page = clsa_mem_calloc(1, sizeof *page);
     if (page && !(page->data = clsa_mem_map(bytes))) {
         clsa_mem_free(page);
         page = NULL;
     }
-    if (page)
+    if (page) {
         atomic_init(&page->owners, 1);
+        clsa_team_bind(cache->team, page->data, bytes,
+                       (unsigned)(i % clsa_team_nodes(cache->team)));
+    }
     return page;
 }
 
@@ -120,7 +127,7 @@ static clsa_status own_last_page(struct clsa_cache *cache, clsa_error *error)
     const struct clsa_cache_layout *l = &cache->layout;
     if (used == 0 || atomic_load(&(*last)->owners) == 1)
         return CLSA_OK;
-    struct clsa_page *page = page_new(l->page_bytes);
+    struct clsa_page *page = page_new(cache, cache->length / CLSA_PAGE_ROWS);
     if (!page)
         return clsa_fail_memory(error, "a cache page", l->page_bytes);
     memcpy(page->data, (*last)->data, used * l->row_bytes);
@@ -140,7 +147,7 @@ clsa_status clsa_cache_reserve(struct clsa_cache *cache, uint64_t count,
     size_t bytes = cache->layout.page_bytes;
     CLSA_TRY(own_last_page(cache, error));
     while (cache->page_count * CLSA_PAGE_ROWS < cache->length + count) {
-        struct clsa_page *page = page_new(bytes);
+        struct clsa_page *page = page_new(cache, cache->page_count);
         if (!page)
             return clsa_fail_memory(error, "a cache page", bytes);
         cache->pages[cache->page_count++] = page;

@@ -10,6 +10,9 @@
  *   keys   [CLSA_PAGE_ROWS][e_i]                in the index format
  *   scales [CLSA_PAGE_ROWS] floats              (i8 keys only)
  *
+ * Page p lies on memory node p % nodes of the team, keys and rows together, and
+ * the threads of that node scan it (clsa_share_pages).
+ *
  * Forked caches share pages; a page that has several owners is never written:
  * clsa_cache_reserve copies it first.
  */
@@ -17,6 +20,7 @@
 #define CLSA_ENGINE_SHARED_CACHE_H
 
 #include "simd/simd.h"
+#include "src/base/team.h"
 #include "src/model/hparams.h"
 
 #define CLSA_PAGE_ROWS 4096
@@ -39,6 +43,7 @@ struct clsa_cache_layout {
 
 struct clsa_cache {
     struct clsa_cache_layout layout;
+    const struct clsa_team *team; /* whose nodes hold the pages */
     struct clsa_page **pages;
     size_t page_count, page_capacity;
     uint64_t length; /* rows written */
@@ -46,6 +51,7 @@ struct clsa_cache {
 
 /* Room for up to `context` rows; takes no page yet. */
 clsa_status clsa_cache_open(struct clsa_cache *cache,
+                            const struct clsa_team *team,
                             const struct clsa_hparams *hp, clsa_type kv,
                             clsa_type index, uint64_t context,
                             clsa_error *error);

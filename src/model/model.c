@@ -35,7 +35,12 @@ const char *const *clsa_simd_levels(void)
 
 uint32_t clsa_core_count(void)
 {
-    return clsa_numa_cores();
+    struct clsa_numa *numa;
+    if (clsa_numa_open(&numa, NULL, NULL) != CLSA_OK)
+        return 1;
+    unsigned cores = clsa_numa_cores(numa);
+    clsa_numa_close(numa);
+    return cores;
 }
 
 void clsa_free(void *memory)
@@ -115,7 +120,8 @@ static clsa_status open_machine(struct clsa_model *m,
                                 clsa_error *error)
 {
     CLSA_TRY(choose_simd(m, options->simd, error));
-    return clsa_team_open(&m->team, options->threads, error);
+    CLSA_TRY(clsa_numa_open(&m->numa, options->numa, error));
+    return clsa_team_open(&m->team, options->threads, m->numa, error);
 }
 
 static clsa_status open_file(struct clsa_model *m, const char *path,
@@ -185,6 +191,7 @@ void clsa_model_close(clsa_model *model)
     clsa_scratch_close(model->scratch);
     if (model->team)
         clsa_team_close(model->team);
+    clsa_numa_close(model->numa);
     clsa_mem_free(model->name);
     clsa_mem_free(model->chat_template);
     clsa_mem_free(model->rope_self);
@@ -221,6 +228,7 @@ void clsa_model_get_info(const clsa_model *model, clsa_model_info *info)
         .bos = -1,
         .eos = -1,
         .chat_template = model->chat_template,
+        .notice = clsa_numa_notice(model->numa),
     };
     if (!model->tokenizer)
         return;

@@ -22,6 +22,7 @@ struct clsa_model {
     struct clsa_weights weights;
     struct clsa_tokenizer *tokenizer;
     const struct clsa_simd *simd;
+    struct clsa_numa *numa;
     struct clsa_team *team;
     struct clsa_scratch *scratch; /* of the engine; grows with the sessions */
     char *name;                   /* general.name, or "" */
