@@ -46,6 +46,10 @@ static const struct level ladder[] = {
     {"neon_i8mm", CLSA_CPU_NEON_I8MM, clsa_simd_neon_i8mm,
      clsa_peaks_neon_i8mm},
 #endif
+#ifdef HAVE_SIMD_NEON_BF16
+    {"neon_bf16", CLSA_CPU_NEON_BF16, clsa_simd_neon_bf16,
+     clsa_peaks_neon_i8mm},
+#endif
 };
 
 #define LEVELS (sizeof ladder / sizeof ladder[0])

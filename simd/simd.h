@@ -177,7 +177,8 @@ struct clsa_simd {
 
     /*
      * Scores of n keys of `len` values, contiguous.
-     * f32, bf16: sum of x * key in float; rel 1e-6 * sqrt(len).
+     * f32, bf16: sum of x * key in float; rel 1e-6 * sqrt(len). What is
+     * below 2^-126 in size, values and products, may count as zero in bf16.
      * i8: scale * scales[s] * (float)(sum of q * key), in this order of
      * multiplications; bit-exact. Scores are never NaN for finite input.
      */
@@ -323,6 +324,7 @@ void clsa_simd_avx512vnni(struct clsa_simd *table);
 void clsa_simd_neon(struct clsa_simd *table);
 void clsa_simd_neon_dotprod(struct clsa_simd *table);
 void clsa_simd_neon_i8mm(struct clsa_simd *table);
+void clsa_simd_neon_bf16(struct clsa_simd *table);
 
 /* Levels of this build that this CPU can run, "ref" first, NULL at the end. */
 const char *const *clsa_simd_names(void);

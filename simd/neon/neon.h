@@ -3,10 +3,10 @@
  * neon.h: what the AArch64 kernels share: loads of the row formats as floats,
  * sums over lanes, partial vectors, exp, and the list of kernel families.
  *
- * Three levels stand on each other: neon (ARMv8.0, from Cortex-A53 on),
- * neon_dotprod (sdot) and neon_i8mm (smmla). Files of the upper two end in
- * _dotprod.c and _i8mm.c and are compiled with their own flags; this header
- * uses ARMv8.0 only.
+ * Four levels stand on each other: neon (ARMv8.0, from Cortex-A53 on),
+ * neon_dotprod (sdot), neon_i8mm (smmla) and neon_bf16 (bfdot). Files of the
+ * upper three end in _dotprod.c, _i8mm.c and _bf16.c and are compiled with
+ * their own flags; this header uses ARMv8.0 only.
  *
  * Ends of rows are never read past: the last values are copied into a zeroed
  * buffer, since zeros add nothing to a sum.
@@ -157,6 +157,8 @@ void clsa_index_neon_dotprod(struct clsa_simd *table);
 
 void clsa_matmul_q8_0_neon_i8mm(struct clsa_simd *table);
 void clsa_matmul_q4_0_neon_i8mm(struct clsa_simd *table);
+
+void clsa_index_neon_bf16(struct clsa_simd *table);
 
 /* Kernels that an upper level falls back to where its own does not pay. */
 void clsa_neon_scan_i8(float *score, const int8_t *key, const float *scales,

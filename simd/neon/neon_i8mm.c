@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Level neon_i8mm: smmla for block weights and several columns. Overlays
- * level neon_dotprod. The bf16 instructions that come with such CPUs would
- * round the activations, which the contract of matmul does not allow.
+ * level neon_dotprod.
  */
 #include "simd/neon/neon.h"
 
