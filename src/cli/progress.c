@@ -101,8 +101,11 @@ void cli_progress_end(void)
 
 int cli_progress_interrupted(void)
 {
-    cli_fail("interrupted after %" PRIu64 " of %" PRIu64 " %s", work.done,
-             work.total, work.unit);
+    if (!work.unit) /* before any progress */
+        cli_fail("interrupted");
+    else
+        cli_fail("interrupted after %" PRIu64 " of %" PRIu64 " %s", work.done,
+                 work.total, work.unit);
     return CLI_INTERRUPTED;
 }
 
