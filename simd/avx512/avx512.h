@@ -62,6 +62,20 @@ INLINE void prefetch(const void *p)
     _mm_prefetch((const char *)p, _MM_HINT_T1);
 }
 
+/* Sum of all lanes modulo 2^32: the reduction of the compilers' headers adds
+   signed integers, which may not overflow. */
+INLINE uint32_t sum_mod(__m512i v)
+{
+    __m256i w = _mm256_add_epi32(_mm512_castsi512_si256(v),
+                                 _mm512_extracti64x4_epi64(v, 1));
+    __m128i x = _mm_add_epi32(_mm256_castsi256_si128(w),
+                              _mm256_extracti128_si256(w, 1));
+
+    x = _mm_add_epi32(x, _mm_shuffle_epi32(x, 0x4e));
+    x = _mm_add_epi32(x, _mm_shuffle_epi32(x, 0xb1));
+    return (uint32_t)_mm_cvtsi128_si32(x);
+}
+
 INLINE __m512 bf16_to_f32(__m256i h)
 {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
