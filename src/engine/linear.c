@@ -21,8 +21,10 @@ void clsa_linear(const struct clsa_worker *worker, const struct clsa_simd *simd,
     size_t begin, end;
     size_t row_bytes = clsa_format_bytes(w->format, w->cols);
     clsa_linear_share(worker, w->rows, &begin, &end);
-    /* Many columns: a few rows at a time, which stay in the cache. */
-    size_t step = x->n > 1 ? CLSA_LINEAR_ROWS : end - begin;
+    /* Many columns: some rows at a time, which stay in the cache while the
+       columns pass by. Few: all of them, as columns are packed for each call.
+     */
+    size_t step = x->n > CLSA_LINEAR_FEW ? CLSA_LINEAR_STAY : end - begin;
     for (size_t i = begin; i < end; i += step) {
         size_t rows = end - i < step ? end - i : step;
         simd->matmul[w->format](y + i, ldy,
