@@ -5,8 +5,9 @@
 # 128k tokens by both models of the golden data, with the default types. `clsa`
 # has to be within one answer of `dense` and recall 90 % of what is asked (80 %
 # of the 12 questions at 128k: two of them the model does not know under any
-# policy, nor does tests/reference in double precision), `window:512` next to nothing beyond 2K: a sixth at 8K, where the windows of all layers
-# together still reach some facts, and a tenth further on.
+# policy, nor does tests/reference in double precision), `window:512` next to
+# nothing beyond 2K: a sixth at 8K, where the windows of all layers together
+# still reach some facts, and a tenth further on.
 #
 # Environment: CLSA (the program, default ./clsa), CLSA_SHARED (the golden
 # data; without it the test is skipped, and says so).

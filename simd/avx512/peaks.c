@@ -42,7 +42,9 @@ static float fma_avx512(const float *x, size_t n,
     for (size_t i = 0; i < n; i += 16 * VECTORS) {
         UNROLL
         for (int k = 0; k < VECTORS; k++) {
-            const __m512 v = _mm512_loadu_ps(x + i + 16 * k);
+            __m512 v = _mm512_loadu_ps(x + i + 16 * k);
+            /* or the compiler loads it once for each row */
+            __asm__("" : "+v"(v));
             UNROLL
             for (int j = 0; j < CLSA_PEAK_FMA_ROWS; j++)
                 sum[j][k] = _mm512_fmadd_ps(v, row[j], sum[j][k]);
