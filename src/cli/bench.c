@@ -12,7 +12,8 @@
 #include "src/cli/message.h"
 
 static const struct cli_command *const kinds[] = {
-    &cli_command_bench_machine, &cli_command_bench_decode, NULL};
+    &cli_command_bench_machine, &cli_command_bench_kernels,
+    &cli_command_bench_decode, NULL};
 
 static int bench_run_kind(int argc, char **argv)
 {

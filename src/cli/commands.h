@@ -19,6 +19,7 @@ extern const struct cli_command cli_command_eval_perplexity;
 extern const struct cli_command cli_command_info;
 extern const struct cli_command cli_command_bench;
 extern const struct cli_command cli_command_bench_decode;
+extern const struct cli_command cli_command_bench_kernels;
 extern const struct cli_command cli_command_bench_machine;
 extern const struct cli_command cli_command_convert;
 extern const struct cli_command cli_command_quantize;

@@ -12,6 +12,12 @@ grep -cE '^  (s8|u4) ' machine.txt | sed 's/[1-9]/some/'
 clsa bench machine -t 1 --json >machine.json
 grep -oE '"[a-z0-9_]+":' machine.json | sort -u | tr -d '\n' && echo
 grep -oE '"(gbs|gflops|gmacs)": (-|0(\.0)?[,}]).*' machine.json
+clsa bench kernels x
+clsa bench kernels --filter none
+clsa bench kernels --filter rope -t 1 | tail -n +5 |
+    sed -E 's/ +[0-9.]+/ N/g; s/(ref|avx|neon)[^ ]*/LEVEL/' | sort -u
+clsa bench kernels --filter argmax -t 1 --simd ref --json >kernels.json
+grep -oE '"[a-z0-9_]+":' kernels.json | tr -d '\n' && echo
 clsa bench decode x
 clsa bench decode --shape huge
 clsa bench decode --shape tiny,d=

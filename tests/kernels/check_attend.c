@@ -275,18 +275,6 @@ static void check_attend(struct test *t)
         check_attend_case(t, t->quick ? 11 : 100, 3, 64, (enum score_kind)kind);
 }
 
-static void bench_attend(struct test *t)
-{
-    struct attention a = {
-        .format = t->format, .kind = SCORE_PLAIN, .r = 4, .e = 64};
-    snprintf(t->size, sizeof t->size, "%d rows, %zu x %zu", CLSA_ATTEND_ROWS,
-             a.r, a.e);
-    make_attention(t, &a, CLSA_ATTEND_ROWS);
-    test_time(t, run_attend, &a);
-    t->ref->attend[a.format](a.want, a.q, a.r, a.e, &a.packed);
-    compare(t, &a);
-}
-
 /* ----------------------------------------------------------------- merge */
 
 struct merge {
@@ -370,20 +358,10 @@ static void check_merge(struct test *t)
                 check_merge_case(t, parts[i], sizes[j], ranges[k]);
 }
 
-static void bench_merge(struct test *t)
-{
-    struct merge m = {.n = 8, .e = 64, .ld = 66};
-    snprintf(t->size, sizeof t->size, "%zu parts of %zu", m.n, m.e);
-    make_merge(&m, 5);
-    test_time(t, run_merge, &m);
-    t->ref->attend_merge(m.want, m.part, m.n, m.ld, m.e);
-    compare_merge(t, &m);
-}
-
 #define ATTEND(name, format)                                                   \
     {                                                                          \
         "attend_" name, offsetof(struct clsa_simd, attend[format]), format,    \
-            check_attend, bench_attend                                         \
+            check_attend                                                       \
     }
 
 const struct kernel attend_kernels[] = {
@@ -392,6 +370,6 @@ const struct kernel attend_kernels[] = {
     ATTEND("bf16", CLSA_BF16),
     ATTEND("q8_0", CLSA_Q8_0),
     {"attend_merge", offsetof(struct clsa_simd, attend_merge), CLSA_F32,
-     check_merge, bench_merge},
+     check_merge},
     {0},
 };

@@ -90,30 +90,7 @@ static void check_rms_norm(struct test *t)
         check_rms_norm_sizes(t, 100, (enum test_values)values);
 }
 
-static void bench_rms_norm(struct test *t)
-{
-    struct vectors v = {.n = 2048};
-    snprintf(t->size, sizeof t->size, "%zu", v.n);
-    float *x = test_input("x", v.n, sizeof *x);
-    float *w = test_input("w", v.n, sizeof *w);
-    test_fill(x, v.n, TEST_PLAIN);
-    test_fill(w, v.n, TEST_PLAIN);
-    v.a = x;
-    v.b = w;
-    v.y = test_output("y", v.n, sizeof *v.y);
-    v.want = test_output("y of ref", v.n, sizeof *v.want);
-    test_time(t, run_rms_norm, &v);
-    t->ref->rms_norm(v.want, x, w, v.n, EPS);
-    compare_rms_norm(t, &v, x);
-}
-
 /* ----------------------------------------------------------------- rope */
-
-static void run_rope(const struct clsa_simd *table, void *arg)
-{
-    const struct vectors *v = arg;
-    table->rope(v->y, v->a, v->b, v->n);
-}
 
 static void make_rope(struct vectors *v, float **x, enum test_values values)
 {
@@ -175,17 +152,6 @@ static void check_rope(struct test *t)
         check_rope_case(t, sizes[i], TEST_PLAIN);
     for (int values = 0; values < TEST_VALUES; values++)
         check_rope_case(t, 35, (enum test_values)values);
-}
-
-static void bench_rope(struct test *t)
-{
-    struct vectors v = {.n = 64};
-    float *x;
-    snprintf(t->size, sizeof t->size, "half %zu", v.n);
-    make_rope(&v, &x, TEST_PLAIN);
-    memcpy(v.y, x, 2 * v.n * sizeof *x);
-    test_time(t, run_rope, &v);
-    compare_rope(t, &v, x);
 }
 
 /* ------------------------------------------------------------- silu_mul */
@@ -262,25 +228,7 @@ static void check_silu_mul(struct test *t)
             check_silu_mul_case(t, sizes[i], kind);
 }
 
-static void bench_silu_mul(struct test *t)
-{
-    struct vectors v = {.n = 2048};
-    float *gate;
-    snprintf(t->size, sizeof t->size, "%zu", v.n);
-    make_silu_mul(&v, &gate, 0);
-    v.a = gate;
-    test_time(t, run_silu_mul, &v);
-    t->ref->silu_mul(v.want, gate, v.b, v.n);
-    compare_silu_mul(t, &v, gate);
-}
-
 /* ------------------------------------------------------------------ add */
-
-static void run_add(const struct clsa_simd *table, void *arg)
-{
-    const struct vectors *v = arg;
-    table->add(v->y, v->a, v->n);
-}
 
 /* One addition: rounded once, so that all levels agree to the bit. */
 static void compare_add(const struct test *t, const struct vectors *v)
@@ -324,23 +272,12 @@ static void check_add(struct test *t)
         check_add_case(t, 100, (enum test_values)values);
 }
 
-static void bench_add(struct test *t)
-{
-    struct vectors v = {.n = 2048};
-    snprintf(t->size, sizeof t->size, "%zu", v.n);
-    make_add(&v, TEST_PLAIN);
-    test_fill(v.y, v.n, TEST_PLAIN);
-    test_time(t, run_add, &v);
-    compare_add(t, &v);
-}
-
 const struct kernel elementwise_kernels[] = {
-    {"rms_norm", offsetof(struct clsa_simd, rms_norm), CLSA_F32, check_rms_norm,
-     bench_rms_norm},
-    {"rope", offsetof(struct clsa_simd, rope), CLSA_F32, check_rope,
-     bench_rope},
-    {"silu_mul", offsetof(struct clsa_simd, silu_mul), CLSA_F32, check_silu_mul,
-     bench_silu_mul},
-    {"add", offsetof(struct clsa_simd, add), CLSA_F32, check_add, bench_add},
+    {"rms_norm", offsetof(struct clsa_simd, rms_norm), CLSA_F32,
+     check_rms_norm},
+    {"rope", offsetof(struct clsa_simd, rope), CLSA_F32, check_rope},
+    {"silu_mul", offsetof(struct clsa_simd, silu_mul), CLSA_F32,
+     check_silu_mul},
+    {"add", offsetof(struct clsa_simd, add), CLSA_F32, check_add},
     {0},
 };

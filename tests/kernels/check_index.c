@@ -98,20 +98,6 @@ static void check_index_quantize(struct test *t)
             check_key(t, lens[i], (enum key_kind)kind);
 }
 
-static void bench_index_quantize(struct test *t)
-{
-    const size_t len = 64;
-    struct key got, want;
-    snprintf(t->size, sizeof t->size, "len %zu", len);
-    float *x = test_input("x", len, sizeof *x);
-    test_fill(x, len, TEST_PLAIN);
-    make_key(&got, x, len);
-    make_key(&want, x, len);
-    test_time(t, run_index_quantize, &got);
-    run_index_quantize(t->ref, &want);
-    compare_keys(&got, &want);
-}
-
 /* ----------------------------------------------------------------- scans */
 
 /* Keys of F32, BF16, or of 8 bits, for which format is Q8_0. */
@@ -278,17 +264,6 @@ static void check_scan(struct test *t)
             check_scan_case(t, 9, lens[j], (enum test_values)values);
 }
 
-static void bench_scan(struct test *t)
-{
-    struct scan s = {
-        .format = t->format, .n = 1024, .len = 64, .values = TEST_PLAIN};
-    snprintf(t->size, sizeof t->size, "%zu keys of %zu", s.n, s.len);
-    make_scan(&s);
-    test_time(t, run_scan, &s);
-    scan(t->ref, s.want, &s, 0, s.n);
-    compare_scan(t, &s);
-}
-
 /* ---------------------------------------------------------------- filter */
 
 enum score_kind {
@@ -381,32 +356,12 @@ static void check_filter(struct test *t)
                                   thresholds[j]);
 }
 
-static void bench_filter(struct test *t)
-{
-    const size_t n = 4096;
-    struct candidates got = {.n = n, .threshold = 0.9f}, want;
-    snprintf(t->size, sizeof t->size, "%zu, 5%% pass", n);
-    float *score = test_input("score", n, sizeof *score);
-    test_fill(score, n, TEST_PLAIN);
-    got.score = score;
-    want = got;
-    got.out = test_output("out", n, sizeof *got.out);
-    want.out = test_output("out of ref", n, sizeof *want.out);
-    test_time(t, run_filter, &got);
-    run_filter(t->ref, &want);
-    compare_filter(&got, &want);
-}
-
 const struct kernel index_kernels[] = {
     {"index_quantize", offsetof(struct clsa_simd, index_quantize), CLSA_F32,
-     check_index_quantize, bench_index_quantize},
-    {"scan_f32", offsetof(struct clsa_simd, scan_f32), CLSA_F32, check_scan,
-     bench_scan},
-    {"scan_bf16", offsetof(struct clsa_simd, scan_bf16), CLSA_BF16, check_scan,
-     bench_scan},
-    {"scan_i8", offsetof(struct clsa_simd, scan_i8), CLSA_Q8_0, check_scan,
-     bench_scan},
-    {"filter", offsetof(struct clsa_simd, filter), CLSA_F32, check_filter,
-     bench_filter},
+     check_index_quantize},
+    {"scan_f32", offsetof(struct clsa_simd, scan_f32), CLSA_F32, check_scan},
+    {"scan_bf16", offsetof(struct clsa_simd, scan_bf16), CLSA_BF16, check_scan},
+    {"scan_i8", offsetof(struct clsa_simd, scan_i8), CLSA_Q8_0, check_scan},
+    {"filter", offsetof(struct clsa_simd, filter), CLSA_F32, check_filter},
     {0},
 };

@@ -278,29 +278,10 @@ static void check_matmul(struct test *t)
     }
 }
 
-static void run(const struct clsa_simd *table, void *arg)
-{
-    const struct product *p = arg;
-    table->matmul[p->format](p->got, p->ldy, p->w, p->rows, &p->a);
-}
-
-static void bench_matmul(struct test *t)
-{
-    struct product p = {.format = t->format,
-                        .rows = 512,
-                        .values = TEST_PLAIN,
-                        .a = {.n = 1, .len = 2048}};
-    snprintf(t->size, sizeof t->size, "%zux%zu, n %zu", p.rows, p.a.len, p.a.n);
-    make(&p);
-    test_time(t, run, &p);
-    t->ref->matmul[p.format](p.want, p.ldy, p.w, p.rows, &p.a);
-    compare(t, &p);
-}
-
 #define MATMUL(name, format)                                                   \
     {                                                                          \
         "matmul_" name, offsetof(struct clsa_simd, matmul[format]), format,    \
-            check_matmul, bench_matmul                                         \
+            check_matmul                                                       \
     }
 
 const struct kernel matmul_kernels[] = {

@@ -131,21 +131,6 @@ static void check_quantize(struct test *t)
     check_quantize_case(t, t->quick ? 1024 : 65536, -1);
 }
 
-static void bench_quantize(struct test *t)
-{
-    const size_t len = 2048;
-    struct quantized got, want;
-
-    snprintf(t->size, sizeof t->size, "%zu", len);
-    float *x = test_input("x", len, sizeof *x);
-    fill_blocks(x, len, BLOCK_PLAIN);
-    make_quantized(&got, x, len, 1);
-    make_quantized(&want, x, len, 1);
-    test_time(t, run_quantize, &got);
-    run_quantize(t->ref, &want);
-    same_quantized(&got, &want);
-}
-
 /* ------------------------------------------------------- load and store */
 
 struct conversion {
@@ -297,51 +282,20 @@ static void check_store(struct test *t)
     check_store_case(t, t->quick ? 2048 : 65536, -1);
 }
 
-static void bench_load(struct test *t)
-{
-    const size_t n = 2048;
-    snprintf(t->size, sizeof t->size, "%zu", n);
-    void *from = format_buffer(true, "x", t->format, n);
-    test_fill_format(from, t->format, n, TEST_PLAIN);
-    struct conversion got = {.format = t->format, .n = n, .from = from}, want;
-    want = got;
-    got.to = test_output("y", n, sizeof(float));
-    want.to = test_output("y of ref", n, sizeof(float));
-    test_time(t, run_load, &got);
-    run_load(t->ref, &want);
-    test_same_floats("y", got.to, want.to, n);
-}
-
-static void bench_store(struct test *t)
-{
-    const size_t n = 2048;
-    snprintf(t->size, sizeof t->size, "%zu", n);
-    float *x = test_input("x", n, sizeof *x);
-    test_fill(x, n, TEST_PLAIN);
-    struct conversion got = {.format = t->format, .n = n, .from = x}, want;
-    want = got;
-    got.to = format_buffer(false, "y", t->format, n);
-    want.to = format_buffer(false, "y of ref", t->format, n);
-    test_time(t, run_store, &got);
-    run_store(t->ref, &want);
-    test_same_bytes("y", got.to, want.to, clsa_format_bytes(t->format, n) / 2,
-                    2);
-}
-
 #define LOAD(name, format)                                                     \
     {                                                                          \
         "load_" name, offsetof(struct clsa_simd, load[format]), format,        \
-            check_load, bench_load                                             \
+            check_load                                                         \
     }
 #define STORE(name, format)                                                    \
     {                                                                          \
         "store_" name, offsetof(struct clsa_simd, store[format]), format,      \
-            check_store, bench_store                                           \
+            check_store                                                        \
     }
 
 const struct kernel rows_kernels[] = {
-    {"quantize", offsetof(struct clsa_simd, quantize), CLSA_F32, check_quantize,
-     bench_quantize},
+    {"quantize", offsetof(struct clsa_simd, quantize), CLSA_F32,
+     check_quantize},
     LOAD("f32", CLSA_F32),
     LOAD("f16", CLSA_F16),
     LOAD("bf16", CLSA_BF16),

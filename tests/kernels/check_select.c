@@ -184,45 +184,10 @@ static void check_softmax(struct test *t)
             check_softmax_case(t, lens[i], scales[j], (i + j) % 2);
 }
 
-/* ---------------------------------------------------------------- timing */
-
-struct selection {
-    uint64_t *ranks, *copy;
-    const uint64_t *all;
-    size_t n, k, kept;
-};
-
-static void run_select(const struct clsa_simd *table, void *arg)
-{
-    struct selection *s = arg;
-    for (size_t i = 0; i < s->n; i++)
-        s->ranks[i] = s->all[i];
-    s->kept = table->select(s->ranks, s->n, s->k, s->copy);
-}
-
-static void bench_select(struct test *t)
-{
-    struct selection s = {.n = 4096, .k = 2048};
-    snprintf(t->size, sizeof t->size, "%zu of %zu", s.k, s.n);
-    uint64_t *all = test_input("all", s.n, sizeof *all);
-    for (size_t i = 0; i < s.n; i++)
-        all[i] = rank_value(RANK_RANDOM, i, s.n);
-    s.all = all;
-    s.ranks = test_output("ranks", s.n, sizeof *s.ranks);
-    s.copy = test_output("copy", s.n, sizeof *s.copy);
-    test_time(t, run_select, &s);
-    if (s.kept != s.k)
-        test_fail("kept: expected %zu, got %zu", s.k, s.kept);
-}
-
 const struct kernel select_kernels[] = {
-    {"select", offsetof(struct clsa_simd, select), CLSA_F32, check_select,
-     bench_select},
-    {"gather", offsetof(struct clsa_simd, gather), CLSA_F32, check_gather,
-     NULL},
-    {"argmax", offsetof(struct clsa_simd, argmax), CLSA_F32, check_argmax,
-     NULL},
-    {"softmax", offsetof(struct clsa_simd, softmax), CLSA_F32, check_softmax,
-     NULL},
+    {"select", offsetof(struct clsa_simd, select), CLSA_F32, check_select},
+    {"gather", offsetof(struct clsa_simd, gather), CLSA_F32, check_gather},
+    {"argmax", offsetof(struct clsa_simd, argmax), CLSA_F32, check_argmax},
+    {"softmax", offsetof(struct clsa_simd, softmax), CLSA_F32, check_softmax},
     {0},
 };

@@ -25,8 +25,6 @@ struct test {
     const struct clsa_simd *simd; /* the level under test */
     enum clsa_format format;      /* of the kernel, where it has one */
     bool quick;                   /* few and small sizes, for emulators */
-    double ns;                    /* result of test_time */
-    char size[48];                /* of the case that was timed, for people */
 };
 
 struct kernel {
@@ -34,7 +32,6 @@ struct kernel {
     size_t slot; /* offset of its pointer in struct clsa_simd */
     enum clsa_format format;
     void (*check)(struct test *t);
-    void (*bench)(struct test *t);
 };
 
 /* Formats in blocks of values. */
@@ -150,11 +147,5 @@ void test_same_bytes(const char *what, const void *got, const void *want,
  */
 void test_near(const struct test *t, const char *what, size_t index, float got,
                float want, double exact, double bound);
-
-/* ----------------------------------------------------------- bench.c */
-
-/* Median time of one call of run(t->simd, arg), in t->ns. */
-void test_time(struct test *t, void (*run)(const struct clsa_simd *, void *),
-               void *arg);
 
 #endif /* CLSA_TESTS_KERNELS_H */

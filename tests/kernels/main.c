@@ -3,7 +3,7 @@
  * check_kernels: every kernel of every level that this CPU has, against the
  * scalar version. A kernel is checked at the levels that bring a version of
  * their own. Prints a line per failure and per level, and a last line
- * "N passed, N failed"; --bench times them instead.
+ * "N passed, N failed".
  * Exit status: 0 all passed, 1 a failure, 2 usage.
  */
 #include <getopt.h>
@@ -27,7 +27,6 @@ static const char usage[] =
     "  --no-guard     no inaccessible pages beside buffers, for emulators "
     "that\n"
     "                 fault on masked-out lanes; misses reads out of bounds\n"
-    "  --bench        time the kernels\n"
     "  --json         results as JSON\n"
     "  --list         list levels and their kernels\n"
     "  --help         this text\n";
@@ -35,7 +34,7 @@ static const char usage[] =
 struct options {
     const char *level, *filter;
     uint64_t seed;
-    bool quick, unguarded, bench, json, list, help;
+    bool quick, unguarded, json, list, help;
 };
 
 static const struct kernel *const families[] = {
@@ -93,7 +92,7 @@ static void explain_signal(void)
                  address);
 }
 
-/* Runs a check or a benchmark; false: it failed, message tells why. */
+/* Runs a check; false: it failed, message tells why. */
 static bool run(void (*body)(struct test *), struct test *t,
                 const struct kernel *k, const struct options *o)
 {
@@ -229,70 +228,6 @@ static bool check_levels(const struct options *o)
     return !total.failed;
 }
 
-static void report_time(const struct kernel *k, const struct test *t,
-                        double ref_ns, const struct options *o)
-{
-    static bool later;
-    const double speedup = ref_ns / t->ns;
-    if (o->json)
-        printf("%s\n  {\"kernel\": \"%s\", \"level\": \"%s\", \"size\": \"%s\""
-               ", \"ns\": %.1f, \"speedup\": %.2f}",
-               later ? "," : "", k->name, t->simd->name, t->size, t->ns,
-               speedup);
-    else
-        printf("%-15s %-24s %-13s %12.0f %8.2f\n", k->name, t->size,
-               t->simd->name, t->ns, speedup);
-    later = true;
-    fflush(stdout);
-}
-
-/* Every version of one kernel; the scalar one always, as the measure. */
-static bool bench_kernel(const struct kernel *k, const struct options *o)
-{
-    const char *const *names = clsa_simd_names();
-    const struct clsa_simd *below = NULL;
-    double ref_ns = 0;
-    bool all = true;
-
-    for (; k->bench && *names; names++) {
-        struct test t = {.ref = clsa_simd_table("ref"),
-                         .simd = clsa_simd_table(*names),
-                         .format = k->format};
-        const bool own = wanted(k, t.simd, below, o);
-        below = t.simd;
-        if (!own || (o->level && t.simd != t.ref && strcmp(o->level, *names)))
-            continue;
-        if (!run(k->bench, &t, k, o)) {
-            fprintf(stderr, "FAIL %s %s: %s: %s\n", *names, k->name, parameters,
-                    message);
-            all = false;
-            continue;
-        }
-        if (t.simd == t.ref)
-            ref_ns = t.ns;
-        report_time(k, &t, ref_ns, o);
-    }
-    return all;
-}
-
-static bool bench_levels(const struct options *o)
-{
-    bool all = true;
-
-    if (o->json)
-        printf("[");
-    else
-        printf("%-15s %-24s %-13s %12s %8s\n", "kernel", "size", "level", "ns",
-               "speed-up");
-    for (size_t f = 0; f < TEST_COUNT(families); f++)
-        for (const struct kernel *k = families[f]; k->name; k++)
-            if (!bench_kernel(k, o))
-                all = false;
-    if (o->json)
-        printf("\n]\n");
-    return all;
-}
-
 static bool parse_seed(const char *text, uint64_t *seed)
 {
     char *end;
@@ -308,7 +243,6 @@ static bool parse(int argc, char **argv, struct options *o)
         {"seed", required_argument, NULL, 's'},
         {"quick", no_argument, NULL, 'q'},
         {"no-guard", no_argument, NULL, 'n'},
-        {"bench", no_argument, NULL, 'b'},
         {"json", no_argument, NULL, 'j'},
         {"list", no_argument, NULL, 'i'},
         {"help", no_argument, NULL, 'h'},
@@ -332,9 +266,6 @@ static bool parse(int argc, char **argv, struct options *o)
             break;
         case 'n':
             o->unguarded = true;
-            break;
-        case 'b':
-            o->bench = true;
             break;
         case 'j':
             o->json = true;
@@ -393,5 +324,5 @@ int main(int argc, char **argv)
     if (o.unguarded)
         test_unguard();
     catch_signals();
-    return (o.bench && !o.list ? bench_levels(&o) : check_levels(&o)) ? 0 : 1;
+    return check_levels(&o) ? 0 : 1;
 }

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Cases of the other kernels: each thread runs over operands of its own that
+ * lie in its L2, in rows of the sizes that shape 1b has.
+ */
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/cases.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+enum {
+    VALUES = 16384, /* of each operand */
+    WIDTH = 2048,   /* of a row */
+    HEAD = 64,
+    PARTS = 8, /* merged to one */
+    PART = HEAD + 2
+};
+
+/* Of one thread. `out` is what a pass writes. */
+struct operands {
+    float x[VALUES], z[VALUES];
+    unsigned char rows[VALUES * 4]; /* x in a row format */
+    union {
+        float y[VALUES];
+        uint64_t ranks[VALUES];
+        unsigned char rows[VALUES * 4];
+        size_t position;
+        struct {
+            float d[VALUES / CLSA_BLOCK];
+            int32_t sum[VALUES / CLSA_BLOCK];
+            int8_t q[VALUES];
+        } act;
+        struct {
+            float scale[VALUES / HEAD];
+            int8_t q[VALUES];
+        } keys;
+    } out;
+};
+
+typedef void run(const struct clsa_simd *simd, struct operands *o,
+                 enum clsa_format format);
+
+static void rms_norm(const struct clsa_simd *simd, struct operands *o,
+                     enum clsa_format format)
+{
+    (void)format;
+    for (size_t i = 0; i < VALUES; i += WIDTH)
+        simd->rms_norm(o->out.y + i, o->x + i, o->z, WIDTH, 1e-6f);
+}
+
+static void rms_norm_heads(const struct clsa_simd *simd, struct operands *o,
+                           enum clsa_format format)
+{
+    (void)format;
+    for (size_t i = 0; i < VALUES; i += HEAD)
+        simd->rms_norm(o->out.y + i, o->x + i, o->z, HEAD, 1e-6f);
+}
+
+static void rope(const struct clsa_simd *simd, struct operands *o,
+                 enum clsa_format format)
+{
+    (void)format;
+    for (size_t i = 0; i < VALUES; i += HEAD)
+        simd->rope(o->out.y + i, o->z, o->z + HEAD / 2, HEAD / 2);
+}
+
+static void silu_mul(const struct clsa_simd *simd, struct operands *o,
+                     enum clsa_format format)
+{
+    (void)format;
+    simd->silu_mul(o->out.y, o->x, o->z, VALUES);
+}
+
+static void add(const struct clsa_simd *simd, struct operands *o,
+                enum clsa_format format)
+{
+    (void)format;
+    simd->add(o->out.y, o->x, VALUES);
+}
+
+static void quantize(const struct clsa_simd *simd, struct operands *o,
+                     enum clsa_format format)
+{
+    (void)format;
+    simd->quantize(o->out.act.q, o->out.act.d, o->out.act.sum, 1, o->x, VALUES);
+}
+
+static void index_quantize(const struct clsa_simd *simd, struct operands *o,
+                           enum clsa_format format)
+{
+    (void)format;
+    for (size_t i = 0; i < VALUES / HEAD; i++)
+        simd->index_quantize(o->out.keys.q + i * HEAD, o->out.keys.scale + i,
+                             o->x + i * HEAD, HEAD);
+}
+
+/* One score in 64 passes. */
+static void filter(const struct clsa_simd *simd, struct operands *o,
+                   enum clsa_format format)
+{
+    (void)format;
+    simd->filter(o->out.ranks, o->x, VALUES, 0, 1 - 1 / 32.0f);
+}
+
+static void argmax(const struct clsa_simd *simd, struct operands *o,
+                   enum clsa_format format)
+{
+    (void)format;
+    o->out.position = simd->argmax(o->x, VALUES);
+}
+
+static void softmax(const struct clsa_simd *simd, struct operands *o,
+                    enum clsa_format format)
+{
+    (void)format;
+    simd->softmax(o->out.y, o->x, VALUES, 2);
+}
+
+static void attend_merge(const struct clsa_simd *simd, struct operands *o,
+                         enum clsa_format format)
+{
+    const size_t heads = VALUES / (PARTS * PART);
+
+    (void)format;
+    for (size_t i = 0; i < heads; i++)
+        simd->attend_merge(o->out.y + i * HEAD, o->z + i * PARTS * PART, PARTS,
+                           PART, HEAD);
+}
+
+static void load(const struct clsa_simd *simd, struct operands *o,
+                 enum clsa_format format)
+{
+    simd->load[format](o->out.y, o->rows, VALUES);
+}
+
+static void store(const struct clsa_simd *simd, struct operands *o,
+                  enum clsa_format format)
+{
+    simd->store[format](o->out.rows, o->x, VALUES);
+}
+
+/* What a pass changes in place, as it was before. */
+static void restore(const struct bench_job *job)
+{
+    struct operands *o = job->operands;
+
+    for (unsigned i = 0; i < job->threads; i++)
+        memcpy(o[i].out.y, o[i].x, sizeof o[i].x);
+}
+
+#define SLOT(name) offsetof(struct clsa_simd, name)
+#define SLOTS(name, format)                                                    \
+    (offsetof(struct clsa_simd, name) + (format) * sizeof(void (*)(void)))
+#define N ((size_t)VALUES)
+#define LOAD(name, format)                                                     \
+    {                                                                          \
+        "load_" name, SLOTS(load, format), format, load, 4 * N, 0, 4 * N, 0,   \
+            WIDTH                                                              \
+    }
+#define STORE(name, format)                                                    \
+    {                                                                          \
+        "store_" name, SLOTS(store, format), format, store, 4 * N, 0, 0, 1,    \
+            WIDTH                                                              \
+    }
+
+/* `moved`: bytes besides those of rows in the format. out: bytes; 0: those of
+   the rows. */
+static const struct {
+    const char *kernel;
+    size_t slot;
+    enum clsa_format format;
+    run *run;
+    size_t moved;
+    int in_place;
+    size_t out;
+    int exact;
+    size_t width;
+} kernels[] = {
+    {"rms_norm", SLOT(rms_norm), 0, rms_norm, 8 * N, 0, 4 * N, 0, WIDTH},
+    {"rms_norm", SLOT(rms_norm), 0, rms_norm_heads, 8 * N, 0, 4 * N, 0, HEAD},
+    {"rope", SLOT(rope), 0, rope, 8 * N, 1, 4 * N, 0, HEAD},
+    {"silu_mul", SLOT(silu_mul), 0, silu_mul, 12 * N, 0, 4 * N, 0, VALUES},
+    {"add", SLOT(add), 0, add, 12 * N, 1, 4 * N, 0, VALUES},
+    {"quantize", SLOT(quantize), 0, quantize, 5 * N + N / 4, 0,
+     sizeof((struct operands *)0)->out.act, 1, VALUES},
+    {"index_quantize", SLOT(index_quantize), 0, index_quantize, 5 * N + N / 16,
+     0, sizeof((struct operands *)0)->out.keys, 1, HEAD},
+    {"filter", SLOT(filter), 0, filter, 4 * N, 0, 512, 1, VALUES},
+    {"argmax", SLOT(argmax), 0, argmax, 4 * N, 0, sizeof(size_t), 1, VALUES},
+    {"softmax", SLOT(softmax), 0, softmax, 8 * N, 0, 4 * N, 0, VALUES},
+    {"attend_merge", SLOT(attend_merge), 0, attend_merge, 4 * N + 4 * N / PARTS,
+     0, N / (PARTS * PART) * HEAD * 4, 0, HEAD},
+    LOAD("f32", CLSA_F32),
+    LOAD("f16", CLSA_F16),
+    LOAD("bf16", CLSA_BF16),
+    LOAD("q8_0", CLSA_Q8_0),
+    LOAD("q4_0", CLSA_Q4_0),
+    LOAD("q4_k", CLSA_Q4_K),
+    LOAD("q6_k", CLSA_Q6_K),
+    STORE("f32", CLSA_F32),
+    STORE("f16", CLSA_F16),
+    STORE("bf16", CLSA_BF16),
+    STORE("q8_0", CLSA_Q8_0),
+    STORE("q4_0", CLSA_Q4_0),
+};
+
+static void rows_pass(const struct bench_job *job, const struct clsa_simd *simd,
+                      unsigned thread, unsigned threads)
+{
+    struct operands *o = job->operands;
+
+    (void)threads;
+    kernels[job->number].run(simd, o + thread, job->format);
+}
+
+/* Cosines, then sines: what is rotated again and again keeps its size. */
+static void make_rotation(float *z)
+{
+    for (int i = 0; i < HEAD / 2; i++) {
+        z[i] = cosf((float)i);
+        z[HEAD / 2 + i] = sinf((float)i);
+    }
+}
+
+static const char *rows_name(size_t i)
+{
+    return kernels[i].kernel;
+}
+
+static int open_rows(struct bench_job *job, size_t i)
+{
+    const enum clsa_format format = kernels[i].format;
+    const int formats = kernels[i].run == load || kernels[i].run == store;
+    const size_t rows = clsa_format_bytes(format, VALUES);
+    struct operands *o = calloc(job->threads, sizeof *o);
+    unsigned j;
+
+    job->operands = o;
+    if (!o)
+        return -1;
+    for (j = 0; j < job->threads; j++) {
+        bench_uniform(o[j].x, VALUES, j);
+        bench_uniform(o[j].z, VALUES, j + 99);
+        if (kernels[i].run == rope)
+            make_rotation(o[j].z);
+        if (formats)
+            bench_fill(o[j].rows, rows, format, WIDTH, 1);
+    }
+    for (j = 0; j < VALUES; j++) /* the sums of weights of attend_merge */
+        if (kernels[i].run == attend_merge && j % PART == PART - 1)
+            o[0].z[j] = 1 + o[0].z[j] * o[0].z[j];
+    job->kernel = kernels[i].kernel;
+    snprintf(job->size, sizeof job->size, "%zu values, %zu a row", N,
+             kernels[i].width);
+    job->slot = kernels[i].slot;
+    job->format = format;
+    job->from = BENCH_CACHE;
+    job->bytes =
+        (double)job->threads * (double)(kernels[i].moved + formats * rows);
+    job->pass = rows_pass;
+    job->out = (unsigned char *)&o->out;
+    job->out_bytes = kernels[i].out ? kernels[i].out : rows;
+    job->exact = kernels[i].exact;
+    job->restore = kernels[i].in_place ? restore : NULL;
+    return 0;
+}
+
+static void close_rows(struct bench_job *job)
+{
+    free(job->operands);
+}
+
+const struct bench_family bench_rows = {COUNT(kernels), 0, rows_name, open_rows,
+                                        close_rows};

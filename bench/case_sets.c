@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Cases of the sparse step of shape 1b: selection of rows, their gather from a
+ * cold cache, and attention over them (32 query heads on 8 KV heads of 64),
+ * packed and where they lie.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/cases.h"
+#include "bench/team.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+enum {
+    KV_HEADS = 8,
+    SHARED = 4, /* query heads of a KV head */
+    SIZE = 64,  /* of a head */
+    PIECES = 2 * KV_HEADS,
+    SELECTED = 2048,
+    SCORES = 131072,
+    LAYERS = 8,
+    PART = CLSA_ATTEND_ROWS,
+    BATCH = 256 /* rows of one call of gather */
+};
+
+/* ------------------------------------------------------------------ select */
+
+struct selection {
+    float score[SCORES];
+    uint64_t rank[SCORES], copy[SCORES];
+};
+
+static void select_pass(const struct bench_job *job,
+                        const struct clsa_simd *simd, unsigned thread,
+                        unsigned threads)
+{
+    struct selection *s = job->operands;
+    const size_t n = simd->filter(s->rank, s->score, SCORES, 0, -2);
+
+    (void)thread, (void)threads;
+    simd->select(s->rank, n, SELECTED, s->copy);
+}
+
+static int open_select(struct bench_job *job)
+{
+    struct selection *s = malloc(sizeof *s);
+
+    job->operands = s;
+    if (!s)
+        return -1;
+    bench_uniform(s->score, SCORES, 3);
+    job->kernel = "select";
+    snprintf(job->size, sizeof job->size, "%d of %d scores", SELECTED, SCORES);
+    job->slot = offsetof(struct clsa_simd, select);
+    job->from = BENCH_CACHE;
+    job->threads = 1;
+    job->bytes = sizeof s->score + sizeof s->rank;
+    job->pass = select_pass;
+    job->out = (unsigned char *)s->rank;
+    job->out_bytes = SELECTED * sizeof s->rank[0];
+    job->exact = 1;
+    return 0;
+}
+
+/* --------------------------------------------------------- a set of rows */
+
+/* Blocks of SELECTED rows of the memory, each ascending, all different. */
+struct rows {
+    uint32_t *list;
+    size_t blocks;
+    size_t head_bytes, row_bytes;
+    unsigned char *packed; /* [PIECES][SELECTED][head_bytes] */
+    uint32_t slot[SELECTED];
+    float q[KV_HEADS * SHARED * SIZE];
+    size_t layers;
+    size_t used; /* rows that are attended to */
+    float out[KV_HEADS * SELECTED / PART][SHARED][SIZE + 2];
+};
+
+static int ascending(const void *a, const void *b)
+{
+    const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+static uint32_t *shuffled(size_t n, uint32_t *list)
+{
+    uint64_t state = 5;
+    size_t i, other;
+
+    for (i = 0; list && i < n; i++) {
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        other = (size_t)((state >> 32) * (i + 1) >> 32);
+        list[i] = list[other];
+        list[other] = (uint32_t)i;
+    }
+    return list;
+}
+
+static int open_rows(struct bench_job *job, enum clsa_format format)
+{
+    struct rows *r = calloc(1, sizeof *r);
+    size_t rows, i;
+
+    job->operands = r;
+    job->format = format;
+    if (!r)
+        return -1;
+    r->head_bytes = clsa_format_bytes(format, SIZE);
+    r->row_bytes = PIECES * r->head_bytes;
+    rows = job->memory->size / r->row_bytes / SELECTED * SELECTED;
+    r->blocks = rows / SELECTED;
+    r->list = shuffled(rows, malloc(rows * sizeof *r->list));
+    r->packed = aligned_alloc(64, r->row_bytes * SELECTED);
+    if (!r->list || !r->packed)
+        return -1;
+    for (i = 0; i < r->blocks; i++)
+        qsort(r->list + i * SELECTED, SELECTED, sizeof *r->list, ascending);
+    shuffled(SELECTED, r->slot);
+    bench_uniform(r->q, COUNT(r->q), 2);
+    for (i = 0; i < COUNT(r->q); i++)
+        r->q[i] /= 8;
+    bench_fill(r->packed, r->row_bytes * SELECTED, format, SIZE, 1);
+    bench_fill(job->memory->data, rows * r->row_bytes, format, SIZE,
+               job->threads);
+    r->layers = 1;
+    r->used = SELECTED;
+    job->span = r->row_bytes;
+    job->out = (unsigned char *)r->out;
+    job->out_bytes = sizeof r->out;
+    return 0;
+}
+
+static void close_rows(struct bench_job *job)
+{
+    struct rows *r = job->operands;
+
+    if (r && job->slot != offsetof(struct clsa_simd, select)) {
+        free(r->list);
+        free(r->packed);
+    }
+    free(r);
+}
+
+static const uint32_t *block(const struct bench_job *job)
+{
+    const struct rows *r = job->operands;
+
+    return r->list + job->turn % r->blocks * SELECTED;
+}
+
+static void gather_pass(const struct bench_job *job,
+                        const struct clsa_simd *simd, unsigned thread,
+                        unsigned threads)
+{
+    const struct rows *r = job->operands;
+    const uint32_t *list = block(job);
+    const unsigned char *from[BATCH];
+    struct clsa_gather g = {.from = from,
+                            .to = r->packed,
+                            .n = BATCH,
+                            .pieces = PIECES,
+                            .piece = r->head_bytes,
+                            .strip = SELECTED * r->head_bytes};
+    size_t at, end, i;
+
+    bench_share(thread, threads, SELECTED / BATCH, &at, &end);
+    for (at *= BATCH, end *= BATCH; at < end; at += BATCH) {
+        for (i = 0; i < BATCH; i++)
+            from[i] = job->memory->data + list[at + i] * r->row_bytes;
+        g.slot = r->slot + at;
+        simd->gather(&g);
+    }
+}
+
+/* K of head h at base + h * head, V `values` bytes further. */
+static void attend_all(const struct bench_job *job,
+                       const struct clsa_simd *simd, unsigned thread,
+                       unsigned threads, struct clsa_rows rows,
+                       const uint32_t *order, size_t head, size_t values)
+{
+    struct rows *r = job->operands;
+    const unsigned char *base = rows.k;
+    const size_t parts = r->used / PART;
+    size_t unit, end, layer;
+
+    rows.n = PART;
+    for (layer = 0; layer < r->layers; layer++) {
+        bench_share(thread, threads, KV_HEADS * parts, &unit, &end);
+        for (; unit < end; unit++) {
+            const size_t h = unit / parts;
+
+            rows.k = base + h * head +
+                     (order ? 0 : unit % parts * PART * rows.stride);
+            rows.v = (const unsigned char *)rows.k + values;
+            rows.order = order ? order + unit % parts * PART : NULL;
+            simd->attend[job->format](r->out[unit][0], r->q + h * SHARED * SIZE,
+                                      SHARED, SIZE, &rows);
+        }
+    }
+}
+
+static void packed_pass(const struct bench_job *job,
+                        const struct clsa_simd *simd, unsigned thread,
+                        unsigned threads)
+{
+    const struct rows *r = job->operands;
+    const size_t strip = SELECTED * r->head_bytes;
+    const struct clsa_rows rows = {.k = r->packed, .stride = r->head_bytes};
+
+    attend_all(job, simd, thread, threads, rows, r->slot, strip,
+               KV_HEADS * strip);
+}
+
+/* As many rows in order as there are in a window. */
+static void window_pass(const struct bench_job *job,
+                        const struct clsa_simd *simd, unsigned thread,
+                        unsigned threads)
+{
+    const struct rows *r = job->operands;
+    const size_t strip = r->used * r->head_bytes;
+    const struct clsa_rows rows = {.k = r->packed, .stride = r->head_bytes};
+
+    attend_all(job, simd, thread, threads, rows, NULL, strip, KV_HEADS * strip);
+}
+
+static void gathered_pass(const struct bench_job *job,
+                          const struct clsa_simd *simd, unsigned thread,
+                          unsigned threads)
+{
+    gather_pass(job, simd, thread, threads);
+#pragma omp barrier
+    packed_pass(job, simd, thread, threads);
+#pragma omp barrier
+}
+
+static void scattered_pass(const struct bench_job *job,
+                           const struct clsa_simd *simd, unsigned thread,
+                           unsigned threads)
+{
+    const struct rows *r = job->operands;
+    const struct clsa_rows rows = {.k = job->memory->data,
+                                   .stride = r->row_bytes};
+
+    attend_all(job, simd, thread, threads, rows, block(job), r->head_bytes,
+               KV_HEADS * r->head_bytes);
+}
+
+static int open_gather(struct bench_job *job)
+{
+    struct rows *r;
+
+    if (open_rows(job, CLSA_BF16) != 0)
+        return -1;
+    r = job->operands;
+    job->kernel = "gather";
+    job->slot = offsetof(struct clsa_simd, gather);
+    snprintf(job->size, sizeof job->size, "%d rows of %zu bytes", SELECTED,
+             r->row_bytes);
+    job->from = BENCH_ROWS;
+    job->bytes = (double)(SELECTED * r->row_bytes);
+    job->pass = gather_pass;
+    job->out = r->packed;
+    job->out_bytes = SELECTED * r->row_bytes;
+    job->exact = 1;
+    return 0;
+}
+
+static const char *set_name(size_t i)
+{
+    return i ? "gather" : "select";
+}
+
+static int open_set(struct bench_job *job, size_t i)
+{
+    return i ? open_gather(job) : open_select(job);
+}
+
+const struct bench_family bench_sets = {2, 1, set_name, open_set, close_rows};
+
+/* --------------------------------------------------------------- attention */
+
+static const struct {
+    const char *kernel, *what;
+    enum clsa_format format;
+    bench_pass *pass;
+    size_t rows, layers;
+} attention[] = {{"attend_f32", "packed", CLSA_F32, packed_pass, SELECTED, 1},
+                 {"attend_f16", "packed", CLSA_F16, packed_pass, SELECTED, 1},
+                 {"attend_bf16", "packed", CLSA_BF16, packed_pass, SELECTED, 1},
+                 {"attend_q8_0", "packed", CLSA_Q8_0, packed_pass, SELECTED, 1},
+                 {"attend_f32", "window", CLSA_F32, window_pass, 512, 1},
+                 {"attend_bf16", "gathered, 8 layers", CLSA_BF16, gathered_pass,
+                  SELECTED, LAYERS},
+                 {"attend_bf16", "scattered, 8 layers", CLSA_BF16,
+                  scattered_pass, SELECTED, LAYERS}};
+
+static const char *attention_name(size_t i)
+{
+    return attention[i].kernel;
+}
+
+static int open_attention(struct bench_job *job, size_t i)
+{
+    struct rows *r;
+
+    if (open_rows(job, attention[i].format) != 0)
+        return -1;
+    r = job->operands;
+    r->layers = attention[i].layers;
+    r->used = attention[i].rows;
+    job->kernel = attention[i].kernel;
+    job->slot = offsetof(struct clsa_simd, attend) +
+                job->format * sizeof clsa_simd_table("ref")->attend[0];
+    snprintf(job->size, sizeof job->size, "%zu rows, 32/8 heads of 64, %s",
+             r->used, attention[i].what);
+    job->from = BENCH_CACHE;
+    job->units = BENCH_FMA;
+    job->bytes = (double)(r->used * r->row_bytes * r->layers);
+    job->macs = 2.0 * KV_HEADS * SHARED * SIZE * (double)(r->used * r->layers);
+    job->out_bytes = KV_HEADS * r->used / PART * sizeof r->out[0];
+    job->pass = attention[i].pass;
+    return 0;
+}
+
+const struct bench_family bench_attention = {
+    COUNT(attention), 1, attention_name, open_attention, close_rows};
