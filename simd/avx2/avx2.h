@@ -19,9 +19,11 @@
 #define INLINE static inline __attribute__((always_inline))
 
 #ifdef __clang__
-#define UNROLL _Pragma("unroll")
+#define UNROLL   _Pragma("unroll")
+#define UNROLL_4 _Pragma("unroll 4")
 #else
-#define UNROLL _Pragma("GCC unroll 16")
+#define UNROLL   _Pragma("GCC unroll 16")
+#define UNROLL_4 _Pragma("GCC unroll 4")
 #endif
 
 /*
@@ -32,8 +34,8 @@ enum {
     /* bytes: how far ahead each row of a matrix-vector product prefetches.
        Share of the read loop for q8_0: 1024 72 %, 2048 90 %, 4096 85 % */
     CLSA_AVX2_AHEAD = 2048,
-    /* blocks: depth of the packed activations, 16 KiB at 16 columns (L1d) */
-    CLSA_AVX2_PANEL = 32,
+    /* bytes of packed activations: half of L1d */
+    CLSA_AVX2_PANEL_BYTES = 16384,
     /* columns: from here on packing 8 beats one column at a time (q8_0: 45 of
        8 packed columns against 40 Gmac/s) */
     CLSA_AVX2_PACK = 7,

@@ -11,12 +11,13 @@
  *   a block is one vector, and eight of them are added across at once, which
  *   costs no more than scaling each apart and needs no sum at the end.
  * - more columns, bound by arithmetic: the lanes are 8 columns. A panel of the
- *   activations is packed so that a vector holds 4 values of each of 8 columns,
+ *   activations is packed so that a vector holds 4 bytes of each of 8 columns,
  *   and 4 bytes of a weight row are broadcast against it. A block of 8 columns
  *   takes one conversion, one scale and one FMA instead of eight of each.
  *
- * Packed panel, for block b and group g of 8 columns (G groups):
- *     x[(b * G + g) * 256 + step * 32 + column * 4 + i] = value 4 * step + i
+ * Packed panel, for block b and group g of 8 columns (G groups), with values of
+ * 1 or 2 bytes (WIDE), 4 or 2 of them in a step:
+ *     x[(b * G + g) * GROUP_BYTES + step * 32 + column * 4]: values of the step
  *     d[(b * G + g) * 8 + column], minus[...] = -8 * sum of the block
  */
 #ifndef CLSA_AVX2_MATMUL_BLOCK_H
@@ -24,26 +25,40 @@
 
 #include "simd/avx2/avx2.h"
 
-#define LANES  8
-#define STEPS  8 /* of 4 values in a block */
-#define GROUPS 2 /* most groups of columns of a panel */
-#define ROWS   4 /* most rows of a tile */
-
-struct panel {
-    _Alignas(32) int8_t x[CLSA_AVX2_PANEL * GROUPS * 256];
-    float d[CLSA_AVX2_PANEL * GROUPS * LANES];
-    int32_t minus[CLSA_AVX2_PANEL * GROUPS * LANES];
-};
-
 /* ---------------------------------------------- said by the including file */
 
 #ifndef BLOCK_BYTES
-#error "BLOCK_BYTES: bytes of a block"
+#error "BLOCK_BYTES, WORDS, WIDE, ROWS_OF_2: see matmul_q8_0.c"
 #endif
+
+#define LANES       8
+#define STEPS       (WIDE ? 16 : 8) /* of 4 bytes of values in a block */
+#define GROUP_BYTES (STEPS * 32)
+#define GROUPS      2 /* most groups of columns of a panel */
+#define ROWS        4 /* most rows of a tile */
+#define PANEL       (CLSA_AVX2_PANEL_BYTES / GROUP_BYTES) /* groups of blocks */
+
+struct panel {
+    _Alignas(32) int8_t x[PANEL * GROUP_BYTES];
+    float d[PANEL * LANES];
+    int32_t minus[PANEL * LANES];
+};
 
 /* Product of a block and 32 values: 32-bit partial sums, or 16-bit ones if
    WORDS. */
 INLINE __m256i dot_block(const uint8_t *block, __m256i x);
+
+/* Four bytes, in all lanes. */
+INLINE __m256i broadcast4(const void *p)
+{
+    int32_t v;
+    memcpy(&v, p, sizeof v);
+    return _mm256_set1_epi32(v);
+}
+
+/* What was stored is loaded from there: otherwise the compiler keeps it in a
+   register and shifts it for each broadcast. */
+#define IN_MEMORY(array) __asm__("" : "+m"(array))
 
 /* Integer sums of one block of `rows` rows and `groups` groups of columns. */
 INLINE void multiply(__m256i sum[ROWS][GROUPS], const uint8_t *const w[ROWS],
@@ -131,25 +146,72 @@ struct part {
     size_t first, blocks, from, cols;
 };
 
+/* Row i of the result holds the 32-bit lane i of all rows. */
+INLINE void transpose8(__m256i v[LANES])
+{
+    __m256i a[LANES], b[LANES];
+    UNROLL
+    for (int i = 0; i < LANES; i += 2) {
+        a[i] = _mm256_unpacklo_epi32(v[i], v[i + 1]);
+        a[i + 1] = _mm256_unpackhi_epi32(v[i], v[i + 1]);
+    }
+    UNROLL
+    for (int i = 0; i < LANES; i += 4) {
+        b[i] = _mm256_unpacklo_epi64(a[i], a[i + 2]);
+        b[i + 1] = _mm256_unpackhi_epi64(a[i], a[i + 2]);
+        b[i + 2] = _mm256_unpacklo_epi64(a[i + 1], a[i + 3]);
+        b[i + 3] = _mm256_unpackhi_epi64(a[i + 1], a[i + 3]);
+    }
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        v[i] = _mm256_permute2x128_si256(b[i], b[i + 4], 0x20);
+        v[i + 4] = _mm256_permute2x128_si256(b[i], b[i + 4], 0x31);
+    }
+}
+
+/* A block of up to 8 columns; q: of the first one, `cols` are there. */
+INLINE void pack_group(int8_t *x, const int8_t *q, size_t ldq, size_t cols)
+{
+    __m256i v[LANES];
+    UNROLL
+    for (int half = 0; half <= WIDE; half++) {
+        UNROLL
+        for (size_t c = 0; c < LANES; c++) {
+            const int8_t *from = q + c * ldq;
+            if (c >= cols)
+                v[c] = _mm256_setzero_si256();
+            else if (WIDE)
+                v[c] = _mm256_cvtepi8_epi16(
+                    _mm_loadu_si128((const __m128i *)(from + 16 * half)));
+            else
+                v[c] = _mm256_loadu_si256((const __m256i *)from);
+        }
+        transpose8(v);
+        UNROLL
+        for (int i = 0; i < LANES; i++)
+            _mm256_store_si256((__m256i *)(x + (half * LANES + i) * 32), v[i]);
+    }
+}
+
 /* Columns that are not there get zeros. */
 static void pack(struct panel *p, const struct part *t, size_t groups)
 {
     const struct clsa_act *a = t->a;
     for (size_t b = 0; b < t->blocks; b++)
-        for (size_t c = 0; c < groups * LANES; c++) {
-            const size_t at = b * groups + c / LANES, lane = c % LANES;
+        for (size_t g = 0; g < groups; g++) {
+            const size_t at = b * groups + g, c = g * LANES;
             const size_t from = (t->first + b) * a->ldd + t->from + c;
-            const int8_t *q =
-                a->q + (t->from + c) * a->ldq + (t->first + b) * CLSA_BLOCK;
-            int8_t *x = p->x + at * 256 + lane * 4;
-            const bool there = c < t->cols;
-            p->d[at * LANES + lane] = there ? a->d[from] : 0;
-            p->minus[at * LANES + lane] = there ? -8 * a->sum[from] : 0;
-            for (size_t s = 0; s < STEPS; s++)
-                if (there)
-                    memcpy(x + s * 32, q + s * 4, 4);
-                else
-                    memset(x + s * 32, 0, 4);
+            const size_t cols = t->cols - c < LANES ? t->cols - c : LANES;
+            pack_group(p->x + at * GROUP_BYTES,
+                       a->q + (t->from + c) * a->ldq +
+                           (t->first + b) * CLSA_BLOCK,
+                       a->ldq, cols);
+            for (size_t lane = 0; lane < LANES; lane++) {
+                const bool there = lane < cols;
+                p->d[at * LANES + lane] = there ? a->d[from + lane] : 0;
+                p->minus[at * LANES + lane] =
+                    there ? -8 * a->sum[from + lane] : 0;
+            }
         }
 }
 
@@ -188,8 +250,8 @@ INLINE void tile(float *sums, const uint8_t *w, size_t bytes, size_t left,
         UNROLL
         for (int r = 0; r < rows; r++)
             clsa_prefetch((const char *)row[r] + (size_t)rows * bytes);
-        multiply(isum, row, p->x + at * 256, p->minus + at * LANES, rows,
-                 groups);
+        multiply(isum, row, p->x + at * GROUP_BYTES, p->minus + at * LANES,
+                 rows, groups);
         UNROLL
         for (int r = 0; r < rows; r++) {
             const __m256 d = clsa_block_scale(row[r]);
@@ -235,12 +297,13 @@ static void more_columns(float *y, size_t ldy, const uint8_t *w, size_t rows,
 {
     const size_t blocks = a->len / CLSA_BLOCK;
     struct panel p;
-    struct part t = {a, 0, CLSA_AVX2_PANEL, from, to - from};
+    const size_t groups = to - from > LANES ? 2 : 1;
+    struct part t = {a, 0, PANEL / groups, from, to - from};
     for (; t.first < blocks; t.first += t.blocks) {
         if (t.blocks > blocks - t.first)
             t.blocks = blocks - t.first;
-        pack(&p, &t, t.cols > LANES ? 2 : 1);
-        if (t.cols > LANES)
+        pack(&p, &t, groups);
+        if (groups > 1)
             part_rows(y, ldy, w, rows, &t, &p, ROWS_OF_2, 2);
         else
             part_rows(y, ldy, w, rows, &t, &p, ROWS, 1);

@@ -11,6 +11,7 @@
 
 #define BLOCK_BYTES CLSA_Q4_0_BYTES
 #define WORDS       true
+#define WIDE        false
 #define ROWS_OF_2   4 /* 8 sums of words; the float ones wait in L1 */
 
 #include "simd/avx2/matmul_block.h"
@@ -18,13 +19,6 @@
 INLINE __m256i dot_block(const uint8_t *block, __m256i x)
 {
     return _mm256_maddubs_epi16(clsa_nibbles(block), x);
-}
-
-INLINE __m256i broadcast4(const void *p)
-{
-    int32_t v;
-    memcpy(&v, p, sizeof v);
-    return _mm256_set1_epi32(v);
 }
 
 INLINE void multiply(__m256i sum[ROWS][GROUPS], const uint8_t *const w[ROWS],
@@ -35,6 +29,7 @@ INLINE void multiply(__m256i sum[ROWS][GROUPS], const uint8_t *const w[ROWS],
     UNROLL
     for (int r = 0; r < rows; r++)
         _mm256_storeu_si256((__m256i *)nibbles[r], clsa_nibbles(w[r]));
+    IN_MEMORY(nibbles);
     UNROLL
     for (int s = 0; s < STEPS; s++) {
         UNROLL
@@ -42,7 +37,8 @@ INLINE void multiply(__m256i sum[ROWS][GROUPS], const uint8_t *const w[ROWS],
             const __m256i v = broadcast4(nibbles[r] + 4 * s);
             UNROLL
             for (int g = 0; g < groups; g++) {
-                const __m256i *q = (const __m256i *)(x + 256 * g + 32 * s);
+                const __m256i *q =
+                    (const __m256i *)(x + GROUP_BYTES * g + 32 * s);
                 const __m256i p =
                     _mm256_maddubs_epi16(v, _mm256_loadu_si256(q));
                 sum[r][g] = s ? _mm256_add_epi16(sum[r][g], p) : p;

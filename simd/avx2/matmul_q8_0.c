@@ -2,15 +2,20 @@
 /*
  * matmul_q8_0.c: products of Q8_0 weight rows and activation columns, AVX2.
  *
- * maddubs takes one unsigned operand: |w| <= 128 is it, and x gets the sign of
- * w. 128 * 127 * 2 fits in 16 bits, so that the sum is exact; weights moved by
- * 128 would saturate.
+ * Few columns: maddubs takes one unsigned operand: |w| <= 128 is it, and x
+ * gets the sign of w. 128 * 127 * 2 fits in 16 bits, so that the sum is exact;
+ * weights moved by 128 would saturate.
+ *
+ * More columns: both sides are widened to 16 bits before the products, x when
+ * it is packed and w once for all columns, which leaves vpmaddwd and vpaddd:
+ * the same products in fewer instructions.
  */
 #include "simd/simd.h"
 
 #define BLOCK_BYTES CLSA_Q8_0_BYTES
-#define WORDS       false
-#define ROWS_OF_2   2 /* 4 integer and 4 float sums, the rest operands */
+#define WORDS       false /* dot_block gives 32-bit sums */
+#define WIDE        true  /* packed activations have 16 bits */
+#define ROWS_OF_2   3     /* 8 integer sums; the float ones wait in L1 */
 
 #include "simd/avx2/matmul_block.h"
 
@@ -27,41 +32,43 @@ INLINE __m256i dot_block(const uint8_t *block, __m256i x)
     return dot_signed(w, _mm256_abs_epi8(w), x);
 }
 
-INLINE __m256i broadcast4(const void *p)
-{
-    int32_t v;
-    memcpy(&v, p, sizeof v);
-    return _mm256_set1_epi32(v);
-}
-
-/* The magnitudes go through the stack, because a broadcast load is free where
-   the arithmetic is the limit, and one more instruction per step is not. */
+/* The weights go through the stack, because a broadcast load is free where the
+   arithmetic is the limit, and a shuffle per step is not. */
 INLINE void multiply(__m256i sum[ROWS][GROUPS], const uint8_t *const w[ROWS],
                      const int8_t *x, const int32_t *minus, int rows,
                      int groups)
 {
-    uint8_t magnitude[ROWS][CLSA_BLOCK];
+    int16_t wide[ROWS][CLSA_BLOCK];
     (void)minus;
     UNROLL
     for (int r = 0; r < rows; r++) {
-        const __m256i v = _mm256_loadu_si256((const __m256i *)(w[r] + 2));
-        _mm256_storeu_si256((__m256i *)magnitude[r], _mm256_abs_epi8(v));
+        UNROLL
+        for (int i = 0; i < CLSA_BLOCK; i += 16)
+            _mm256_storeu_si256((__m256i *)(wide[r] + i),
+                                _mm256_cvtepi8_epi16(_mm_loadu_si128(
+                                    (const __m128i *)(w[r] + 2 + i))));
         UNROLL
         for (int g = 0; g < groups; g++)
             sum[r][g] = _mm256_setzero_si256();
     }
-    UNROLL
+    IN_MEMORY(wide);
+    UNROLL_4
     for (int s = 0; s < STEPS; s++) {
+        __m256i q[GROUPS];
+        UNROLL
+        for (int g = 0; g < groups; g++) {
+            q[g] = _mm256_loadu_si256(
+                (const __m256i *)(x + GROUP_BYTES * g + 32 * s));
+            /* or it is loaded again for each row */
+            __asm__("" : "+x"(q[g]));
+        }
         UNROLL
         for (int r = 0; r < rows; r++) {
-            const __m256i v = broadcast4(w[r] + 2 + 4 * s);
-            const __m256i m = broadcast4(magnitude[r] + 4 * s);
+            const __m256i v = broadcast4(wide[r] + 2 * s);
             UNROLL
-            for (int g = 0; g < groups; g++) {
-                const __m256i *q = (const __m256i *)(x + 256 * g + 32 * s);
-                sum[r][g] = _mm256_add_epi32(
-                    sum[r][g], dot_signed(v, m, _mm256_loadu_si256(q)));
-            }
+            for (int g = 0; g < groups; g++)
+                sum[r][g] =
+                    _mm256_add_epi32(sum[r][g], _mm256_madd_epi16(v, q[g]));
         }
     }
 }
