@@ -4,6 +4,7 @@
  * cold cache, and attention over them (32 query heads on 8 KV heads of 64),
  * packed and where they lie.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,15 +33,27 @@ struct selection {
     uint64_t rank[SCORES], copy[SCORES];
 };
 
+/* As the scan of an index does it: the k best of the first scores give a
+   threshold, which rises whenever there are twice as many as are wanted. */
 static void select_pass(const struct bench_job *job,
                         const struct clsa_simd *simd, unsigned thread,
                         unsigned threads)
 {
     struct selection *s = job->operands;
-    const size_t n = simd->filter(s->rank, s->score, SCORES, 0, -2);
+    float threshold = -INFINITY;
+    size_t n = 0, at, i, step = 4 * SELECTED;
 
     (void)thread, (void)threads;
-    simd->select(s->rank, n, SELECTED, s->copy);
+    for (at = 0; at < SCORES; at += step) {
+        n += simd->filter(s->rank + n, s->score + at, step, (uint32_t)at,
+                          threshold);
+        if (n < 2 * SELECTED && at + step < SCORES)
+            continue;
+        n = simd->select(s->rank, n, SELECTED, s->copy);
+        threshold = INFINITY;
+        for (i = 0; i < n; i++)
+            threshold = fminf(threshold, clsa_rank_score(s->rank[i]));
+    }
 }
 
 static int open_select(struct bench_job *job)
@@ -56,7 +69,7 @@ static int open_select(struct bench_job *job)
     job->slot = offsetof(struct clsa_simd, select);
     job->from = BENCH_CACHE;
     job->threads = 1;
-    job->bytes = sizeof s->score + sizeof s->rank;
+    job->bytes = sizeof s->score;
     job->pass = select_pass;
     job->out = (unsigned char *)s->rank;
     job->out_bytes = SELECTED * sizeof s->rank[0];
@@ -70,8 +83,8 @@ static int open_select(struct bench_job *job)
 struct rows {
     uint32_t *list;
     size_t blocks;
-    size_t head_bytes, row_bytes;
-    unsigned char *packed; /* [PIECES][SELECTED][head_bytes] */
+    size_t head_bytes, row_bytes, strip;
+    unsigned char *packed; /* [PIECES][strip] */
     uint32_t slot[SELECTED];
     float q[KV_HEADS * SHARED * SIZE];
     size_t layers;
@@ -111,10 +124,11 @@ static int open_rows(struct bench_job *job, enum clsa_format format)
         return -1;
     r->head_bytes = clsa_format_bytes(format, SIZE);
     r->row_bytes = PIECES * r->head_bytes;
+    r->strip = SELECTED * r->head_bytes + 192; /* as the engine does */
     rows = job->memory->size / r->row_bytes / SELECTED * SELECTED;
     r->blocks = rows / SELECTED;
     r->list = shuffled(rows, malloc(rows * sizeof *r->list));
-    r->packed = aligned_alloc(64, r->row_bytes * SELECTED);
+    r->packed = aligned_alloc(64, PIECES * r->strip);
     if (!r->list || !r->packed)
         return -1;
     for (i = 0; i < r->blocks; i++)
@@ -123,7 +137,7 @@ static int open_rows(struct bench_job *job, enum clsa_format format)
     bench_uniform(r->q, COUNT(r->q), 2);
     for (i = 0; i < COUNT(r->q); i++)
         r->q[i] /= 8;
-    bench_fill(r->packed, r->row_bytes * SELECTED, format, SIZE, 1);
+    bench_fill(r->packed, PIECES * r->strip, format, SIZE, 1);
     bench_fill(job->memory->data, rows * r->row_bytes, format, SIZE,
                job->threads);
     r->layers = 1;
@@ -164,7 +178,7 @@ static void gather_pass(const struct bench_job *job,
                             .n = BATCH,
                             .pieces = PIECES,
                             .piece = r->head_bytes,
-                            .strip = SELECTED * r->head_bytes};
+                            .strip = r->strip};
     size_t at, end, i;
 
     bench_share(thread, threads, SELECTED / BATCH, &at, &end);
@@ -208,11 +222,10 @@ static void packed_pass(const struct bench_job *job,
                         unsigned threads)
 {
     const struct rows *r = job->operands;
-    const size_t strip = SELECTED * r->head_bytes;
     const struct clsa_rows rows = {.k = r->packed, .stride = r->head_bytes};
 
-    attend_all(job, simd, thread, threads, rows, r->slot, strip,
-               KV_HEADS * strip);
+    attend_all(job, simd, thread, threads, rows, r->slot, r->strip,
+               KV_HEADS * r->strip);
 }
 
 /* As many rows in order as there are in a window. */
@@ -264,7 +277,7 @@ static int open_gather(struct bench_job *job)
     job->bytes = (double)(SELECTED * r->row_bytes);
     job->pass = gather_pass;
     job->out = r->packed;
-    job->out_bytes = SELECTED * r->row_bytes;
+    job->out_bytes = PIECES * r->strip;
     job->exact = 1;
     return 0;
 }

@@ -262,8 +262,9 @@ static void time_level(struct frame *f, struct bench_job *job,
 
     measure_arithmetic(level, job->threads);
     if (job->from == BENCH_ROWS)
-        rows_gbs = bench_gather(level->loops, job->threads, job->memory,
-                                job->span, &ahead);
+        rows_gbs =
+            bench_gather(level->loops, job->threads, job->memory, job->span,
+                         job->out_bytes / job->threads, &ahead);
     else
         prepare_limit(&limit);
     first = sample(&s);

@@ -8,7 +8,6 @@
 
 #define REPEATS      7
 #define GATHER_BYTES ((size_t)32 << 20) /* copied in one run */
-#define PACKED_BYTES ((size_t)1 << 20)  /* to where a thread copies */
 #define MOST_AHEAD   ((size_t)16 << 10) /* bytes of rows asked for */
 #define VALUES       4096               /* operands, in L1 */
 #define CALLS        500                /* of a loop over them, in one run */
@@ -73,7 +72,8 @@ size_t bench_cache_bytes(const struct bench_caches *caches, unsigned cache,
 struct gathering {
     const struct clsa_peak_loops *loops;
     const struct bench_buffer *buffer;
-    unsigned char *packed; /* PACKED_BYTES for each thread */
+    unsigned char *to; /* `packed` bytes for each thread */
+    size_t packed;
     uint32_t *order;
     size_t rows, bytes, ahead;
     size_t next; /* of order, where the next run begins */
@@ -83,15 +83,14 @@ struct gathering {
 static void gather_work(void *context, unsigned thread, unsigned threads)
 {
     const struct gathering *g = context;
-    unsigned char *packed = g->packed + thread * PACKED_BYTES;
-    const size_t most = PACKED_BYTES / g->bytes;
+    const size_t most = g->packed / g->bytes;
     size_t at, n, end;
 
     bench_share(thread, threads, GATHER_BYTES / g->bytes, &at, &end);
     for (; at < end; at += n) {
         n = end - at < most ? end - at : most;
-        g->loops->gather(packed, g->buffer->data, g->order + g->next + at, n,
-                         g->bytes, g->ahead);
+        g->loops->gather(g->to + thread * g->packed, g->buffer->data,
+                         g->order + g->next + at, n, g->bytes, g->ahead);
     }
 }
 
@@ -126,17 +125,18 @@ static void shuffle(uint32_t *order, size_t rows)
 
 double bench_gather(const struct clsa_peak_loops *loops, unsigned threads,
                     const struct bench_buffer *buffer, size_t row_bytes,
-                    size_t *ahead)
+                    size_t packed, size_t *ahead)
 {
-    struct gathering g = {.loops = loops, .buffer = buffer, .bytes = row_bytes};
+    struct gathering g = {
+        .loops = loops, .buffer = buffer, .bytes = row_bytes, .packed = packed};
     double best = 0;
 
     g.rows = buffer->size / row_bytes;
     g.order = calloc(g.rows, sizeof *g.order);
-    g.packed = aligned_alloc(64, threads * PACKED_BYTES);
-    if (g.order && g.packed) {
+    g.to = aligned_alloc(64, threads * packed);
+    if (g.order && g.to) {
         shuffle(g.order, g.rows);
-        memset(g.packed, 0, threads * PACKED_BYTES);
+        memset(g.to, 0, threads * packed);
         for (; g.ahead * row_bytes <= MOST_AHEAD;
              g.ahead = g.ahead ? 2 * g.ahead : 1) {
             const double gbs =
@@ -148,7 +148,7 @@ double bench_gather(const struct clsa_peak_loops *loops, unsigned threads,
         }
     }
     free(g.order);
-    free(g.packed);
+    free(g.to);
     return best;
 }
 
@@ -256,8 +256,8 @@ int bench_measure_peaks(struct bench_peaks *peaks,
     all.read_gbs = bench_read(loops, threads, buffer.data,
                               size / threads / CLSA_PEAK_UNIT * CLSA_PEAK_UNIT);
     if (request->row_bytes)
-        all.gather_gbs =
-            bench_gather(loops, threads, &buffer, request->row_bytes, &ahead);
+        all.gather_gbs = bench_gather(loops, threads, &buffer,
+                                      request->row_bytes, BENCH_PACKED, &ahead);
     bench_buffer_close(&buffer);
     all.fma_gflops = bench_fma(loops, threads);
     all.int8_gmacs = bench_best_product(loops, 1, threads, &product);

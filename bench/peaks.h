@@ -43,11 +43,13 @@ double bench_read(const struct clsa_peak_loops *loops, unsigned threads,
 size_t bench_cache_bytes(const struct bench_caches *caches, unsigned cache,
                          unsigned threads);
 
-/* GB/s of copying random rows of a buffer to a small packed place; the best
-   prefetch distance in rows. 0 for no memory. */
+/* GB/s of copying random rows of a buffer, one behind the other, to a place of
+   `packed` bytes for each thread, again and again; the best prefetch distance
+   in rows. 0 for no memory. */
+#define BENCH_PACKED ((size_t)1 << 20) /* stays in cache */
 double bench_gather(const struct clsa_peak_loops *loops, unsigned threads,
                     const struct bench_buffer *buffer, size_t row_bytes,
-                    size_t *ahead);
+                    size_t packed, size_t *ahead);
 
 double bench_fma(const struct clsa_peak_loops *loops, unsigned threads);
 

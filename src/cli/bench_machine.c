@@ -79,7 +79,7 @@ static int measure_gathers(struct machine *m, const struct bench_buffer *buffer,
 
             s->gather[pages][j] =
                 bench_gather(m->loops, s->threads, buffer, row_bytes[j],
-                             &s->ahead[pages][j]);
+                             BENCH_PACKED, &s->ahead[pages][j]);
             if (s->gather[pages][j] == 0)
                 return cli_fail_memory();
         }
