@@ -1,71 +1,55 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Scan of bf16 index keys at level neon_bf16. bfdot takes pairs of products
- * without any conversion; the query is split on the way into bf16 parts,
- * x = high + low + rest, each the rounded rest of those before. Two parts
- * leave 2^-17 of x, which is within the bound (1e-6 * sqrt(len)) from FEW
- * values on; shorter keys take all three. bfdot rounds its sums to odd, at
- * most 2^-23 of them, so the sums of the parts are kept apart until the end.
+ * without any conversion of the keys; the query is split into bf16 parts
+ * (bf16_split.h) once for all keys. bfdot rounds its sums to odd, at most 2^-23
+ * of them, so the sums of the parts are kept apart until the end.
  */
+#include "simd/bf16_split.h"
 #include "simd/neon/neon.h"
 
-#define FEW 128 /* 1e-6 * sqrt(128) = 1.1e-5 > 2^-17 = 7.6e-6 + sums */
-
-/* What is left of eight values, and the next part taken off of it. */
-CLSA_NEON_INLINE bfloat16x8_t take_part(float32x4_t x[2])
-{
-    bfloat16x8_t part = vcvtq_high_bf16_f32(vcvtq_low_bf16_f32(x[0]), x[1]);
-    x[0] = vsubq_f32(x[0], vcvtq_low_f32_bf16(part));
-    x[1] = vsubq_f32(x[1], vcvtq_high_f32_bf16(part));
-    return part;
-}
-
-/* Adds values j .. j+7 of four keys. */
+/* Adds eight values of four keys, from value j of the chunk on. */
 CLSA_NEON_INLINE void scan_step(float32x4_t sum[3][4],
-                                const uint16_t *const key[4], const float *q,
-                                size_t j, const int parts)
+                                const uint16_t *const at[4],
+                                const struct clsa_bf16_split *q, size_t j,
+                                const int parts)
 {
-    float32x4_t x[2] = {vld1q_f32(q + j), vld1q_f32(q + j + 4)};
     CLSA_NEON_UNROLL
     for (int p = 0; p < parts; p++) {
-        bfloat16x8_t part = take_part(x);
+        bfloat16x8_t part = vreinterpretq_bf16_u16(vld1q_u16(q->part[p] + j));
         CLSA_NEON_UNROLL
         for (int t = 0; t < 4; t++)
             sum[p][t] = vbfdotq_f32(
-                sum[p][t], vreinterpretq_bf16_u16(vld1q_u16(key[t] + j)), part);
+                sum[p][t], vreinterpretq_bf16_u16(vld1q_u16(at[t])), part);
     }
 }
 
-/* Adds the last n = len - j < 8 values, from copies with zeros behind them. */
-CLSA_NEON_INLINE void scan_tail(float32x4_t sum[3][4],
-                                const uint16_t *const key[4], const float *q,
-                                size_t j, size_t n, const int parts)
-{
-    uint16_t last[4][8] = {{0}};
-    float x[8] = {0};
-    const uint16_t *at[4];
-    memcpy(x, q + j, n * sizeof *q);
-    for (int t = 0; t < 4; t++) {
-        memcpy(last[t], key[t] + j, n * sizeof *key[t]);
-        at[t] = last[t];
-    }
-    scan_step(sum, at, x, 0, parts);
-}
-
+/* Four sums over n values of the query; the last n % 8 of the keys come from
+   copies with zeros behind them. */
 CLSA_NEON_INLINE float32x4_t scan_keys(const uint16_t *const key[4],
-                                       const float *q, size_t len,
-                                       const int parts)
+                                       const struct clsa_bf16_split *q,
+                                       size_t n, const int parts)
 {
     float32x4_t sum[3][4];
+    const uint16_t *at[4] = {key[0], key[1], key[2], key[3]};
     size_t j = 0;
     CLSA_NEON_UNROLL
     for (int p = 0; p < parts; p++)
         for (int t = 0; t < 4; t++)
             sum[p][t] = vdupq_n_f32(0);
-    for (; j + 8 <= len; j += 8)
-        scan_step(sum, key, q, j, parts);
-    if (j < len)
-        scan_tail(sum, key, q, j, len - j, parts);
+    for (; j + 8 <= n; j += 8) {
+        scan_step(sum, at, q, j, parts);
+        for (int t = 0; t < 4; t++)
+            at[t] += 8;
+    }
+    if (j < n) {
+        uint16_t last[4][8] = {{0}};
+        for (int t = 0; t < 4; t++) {
+            memcpy(last[t], at[t], (n - j) * sizeof *at[t]);
+            at[t] = last[t];
+        }
+        scan_step(sum, at, q, j, parts);
+    }
     CLSA_NEON_UNROLL
     for (int p = parts - 1; p > 0; p--)
         for (int t = 0; t < 4; t++)
@@ -73,18 +57,37 @@ CLSA_NEON_INLINE float32x4_t scan_keys(const uint16_t *const key[4],
     return clsa_neon_sums(sum[0]);
 }
 
-static void scan_bf16_neon_bf16(float *score, const uint16_t *key, size_t n,
-                                size_t len,
-                                const struct clsa_index_query *query)
+/* Values from..from+count of all keys, added to the scores of those before. */
+CLSA_NEON_INLINE void scan_chunk(float *score, const uint16_t *keys, size_t n,
+                                 size_t len, const struct clsa_bf16_split *q,
+                                 size_t from, size_t count, const int parts)
 {
     for (size_t s = 0; s < n; s += CLSA_NEON_ROWS) {
         const uint16_t *row[CLSA_NEON_ROWS];
         size_t valid = n - s < CLSA_NEON_ROWS ? n - s : CLSA_NEON_ROWS;
         for (size_t t = 0; t < CLSA_NEON_ROWS; t++)
-            row[t] = key + (s + (t < valid ? t : valid - 1)) * len;
-        float32x4_t total = len < FEW ? scan_keys(row, query->x, len, 3)
-                                      : scan_keys(row, query->x, len, 2);
+            row[t] = keys + (s + (t < valid ? t : valid - 1)) * len + from;
+        float32x4_t total = scan_keys(row, q, count, parts);
+        if (from)
+            total = vaddq_f32(clsa_neon_load_part(score + s, valid), total);
         clsa_neon_store_part(score + s, total, valid);
+    }
+}
+
+static void scan_bf16_neon_bf16(float *score, const uint16_t *keys, size_t n,
+                                size_t len,
+                                const struct clsa_index_query *query)
+{
+    struct clsa_bf16_split q;
+    for (size_t from = 0; from < len; from += CLSA_BF16_CHUNK) {
+        const size_t left = len - from;
+        const size_t count = left < CLSA_BF16_CHUNK ? left : CLSA_BF16_CHUNK;
+        clsa_bf16_split(&q, query->x + from, count,
+                        len < CLSA_BF16_FEW ? 3 : 2);
+        if (len < CLSA_BF16_FEW)
+            scan_chunk(score, keys, n, len, &q, from, count, 3);
+        else
+            scan_chunk(score, keys, n, len, &q, from, count, 2);
     }
 }
 

@@ -88,8 +88,8 @@ static void check_key(const struct test *t, size_t len, enum key_kind kind)
     }
 }
 
-static const size_t lens[] = {32, 64, 128, 1,  2,  7,  8,   9,   15,  16,
-                              17, 31, 33,  48, 65, 96, 100, 256, 1024};
+static const size_t lens[] = {32, 64, 128, 1,  2,  7,   8,   9,   15,  16,  17,
+                              31, 33, 48,  65, 96, 100, 130, 256, 655, 1024};
 
 static void check_index_quantize(struct test *t)
 {
