@@ -41,8 +41,8 @@ static void scan_f32_avx512(float *score, const float *key, size_t n,
     scan_float(score, key, n, len, query->x, CLSA_F32);
 }
 
-static void scan_bf16_avx512(float *score, const uint16_t *key, size_t n,
-                             size_t len, const struct clsa_index_query *query)
+void clsa_scan_bf16_avx512(float *score, const uint16_t *key, size_t n,
+                           size_t len, const struct clsa_index_query *query)
 {
     scan_float(score, key, n, len, query->x, CLSA_BF16);
 }
@@ -132,7 +132,7 @@ static size_t filter_avx512(uint64_t *out, const float *score, size_t n,
 void clsa_index_avx512(struct clsa_simd *table)
 {
     table->scan_f32 = scan_f32_avx512;
-    table->scan_bf16 = scan_bf16_avx512;
+    table->scan_bf16 = clsa_scan_bf16_avx512;
     table->scan_i8 = scan_i8_avx512;
     table->filter = filter_avx512;
 }
