@@ -4,7 +4,7 @@
  * scalar version. A kernel is checked at the levels that bring a version of
  * their own. Prints a line per failure and per level, and a last line
  * "N passed, N failed".
- * Exit status: 0 all passed, 1 a failure, 2 usage.
+ * Exit status: 0 all passed, 1 a failure, 2 usage, 77 no level to check.
  */
 #include <getopt.h>
 #include <setjmp.h>
@@ -121,7 +121,7 @@ static const void *version(const struct clsa_simd *table,
 static bool wanted(const struct kernel *k, const struct clsa_simd *table,
                    const struct clsa_simd *below, const struct options *o)
 {
-    if (o->filter && !strstr(k->name, o->filter))
+    if (!version(table, k) || (o->filter && !strstr(k->name, o->filter)))
         return false;
     return !below || version(table, k) != version(below, k);
 }
@@ -310,6 +310,10 @@ int main(int argc, char **argv)
     if (o.help) {
         fputs(usage, stdout);
         return 0;
+    }
+    if (!*clsa_simd_names()) {
+        puts("skipped: no level that this build has and this CPU runs");
+        return 77;
     }
     if (o.level && !clsa_simd_table(o.level)) {
         list_valid_levels(o.level);
