@@ -209,6 +209,8 @@ INLINE __m512 exp_ps(__m512 x)
 void clsa_matmul_float_avx512(struct clsa_simd *table);
 void clsa_matmul_q8_0_avx512(struct clsa_simd *table);
 void clsa_matmul_q4_0_avx512(struct clsa_simd *table);
+void clsa_matmul_q4_k_avx512(struct clsa_simd *table);
+void clsa_matmul_q6_k_avx512(struct clsa_simd *table);
 void clsa_rows_avx512(struct clsa_simd *table);
 void clsa_elementwise_avx512(struct clsa_simd *table);
 void clsa_index_avx512(struct clsa_simd *table);
@@ -217,6 +219,8 @@ void clsa_attend_avx512(struct clsa_simd *table);
 /* level avx512vnni */
 void clsa_matmul_q8_0_avx512vnni(struct clsa_simd *table);
 void clsa_matmul_q4_0_avx512vnni(struct clsa_simd *table);
+void clsa_matmul_q4_k_avx512vnni(struct clsa_simd *table);
+void clsa_matmul_q6_k_avx512vnni(struct clsa_simd *table);
 void clsa_index_avx512vnni(struct clsa_simd *table);
 
 /* level avx512bf16 */

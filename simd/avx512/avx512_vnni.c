@@ -7,5 +7,7 @@ void clsa_simd_avx512vnni(struct clsa_simd *table)
     table->name = "avx512vnni";
     clsa_matmul_q8_0_avx512vnni(table);
     clsa_matmul_q4_0_avx512vnni(table);
+    clsa_matmul_q4_k_avx512vnni(table);
+    clsa_matmul_q6_k_avx512vnni(table);
     clsa_index_avx512vnni(table);
 }

@@ -20,7 +20,7 @@
  * over its blocks in ascending order with the roundings of simd/ref, whatever
  * the number of columns: these kernels give the bits of the scalar ones.
  */
-#include "simd/avx512/avx512.h"
+#include "simd/avx512/transpose.h"
 
 struct panel {
     const uint8_t *row[LANES];
@@ -31,23 +31,6 @@ struct panel {
     __m256i d[PANEL_BLOCKS];
     __m512i w[PANEL_BLOCKS][PACKED];
 };
-
-/*
- * The scales of block b, f16, inserted one by one: sixteen short stores and
- * one load would wait, as they cannot be forwarded.
- */
-INLINE __m256i load_scales(const struct panel *p, size_t b)
-{
-    uint16_t d[LANES];
-    UNROLL
-    for (int r = 0; r < LANES; r++)
-        __builtin_memcpy(&d[r], p->row[r] + b * BLOCK_BYTES, sizeof d[r]);
-    return _mm256_setr_epi16((short)d[0], (short)d[1], (short)d[2], (short)d[3],
-                             (short)d[4], (short)d[5], (short)d[6], (short)d[7],
-                             (short)d[8], (short)d[9], (short)d[10],
-                             (short)d[11], (short)d[12], (short)d[13],
-                             (short)d[14], (short)d[15]);
-}
 
 /*
  * The next panel lies behind this one as a whole, so it is asked for in
@@ -101,7 +84,7 @@ INLINE void tile(float *y, size_t ldy, struct panel *p,
         __m256i d;
         if (first) {
             prefetch_next(p, b);
-            d = load_scales(p, b);
+            d = sixteen_words(p->row, b * BLOCK_BYTES);
             pack_block(packed, p->row, b * BLOCK_BYTES);
             if (keep)
                 keep_block(p, b - from, d, packed);

@@ -1,12 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * transpose.h: the bytes of 16 rows as vectors of one dword a row, for the
- * pack_block of the Q8_0 and Q4_0 matmul (matmul_block.h).
+ * matmul of weights in blocks (matmul_block.h, matmul_k.h).
  */
 #ifndef CLSA_AVX512_TRANSPOSE_H
 #define CLSA_AVX512_TRANSPOSE_H
 
 #include "simd/avx512/avx512.h"
+
+/*
+ * A word of each row, inserted one by one: sixteen short stores and one load
+ * would wait, as they cannot be forwarded.
+ */
+INLINE __m256i sixteen_words(const uint8_t *const row[LANES], size_t at)
+{
+    uint16_t d[LANES];
+    UNROLL
+    for (int r = 0; r < LANES; r++)
+        __builtin_memcpy(&d[r], row[r] + at, sizeof d[r]);
+    return _mm256_setr_epi16((short)d[0], (short)d[1], (short)d[2], (short)d[3],
+                             (short)d[4], (short)d[5], (short)d[6], (short)d[7],
+                             (short)d[8], (short)d[9], (short)d[10],
+                             (short)d[11], (short)d[12], (short)d[13],
+                             (short)d[14], (short)d[15]);
+}
 
 /* Rows r, r+4, r+8, r+12, one in each quarter of a vector. */
 INLINE __m512i load_quarters(const uint8_t *const row[LANES], int r, size_t at)
