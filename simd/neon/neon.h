@@ -146,6 +146,8 @@ CLSA_NEON_INLINE float32x4_t clsa_neon_exp(float32x4_t x)
 void clsa_matmul_float_neon(struct clsa_simd *table);
 void clsa_matmul_q8_0_neon(struct clsa_simd *table);
 void clsa_matmul_q4_0_neon(struct clsa_simd *table);
+void clsa_matmul_q4_k_neon(struct clsa_simd *table);
+void clsa_matmul_q6_k_neon(struct clsa_simd *table);
 void clsa_rows_neon(struct clsa_simd *table);
 void clsa_elementwise_neon(struct clsa_simd *table);
 void clsa_index_neon(struct clsa_simd *table);
@@ -153,6 +155,8 @@ void clsa_attend_neon(struct clsa_simd *table);
 
 void clsa_matmul_q8_0_neon_dotprod(struct clsa_simd *table);
 void clsa_matmul_q4_0_neon_dotprod(struct clsa_simd *table);
+void clsa_matmul_q4_k_neon_dotprod(struct clsa_simd *table);
+void clsa_matmul_q6_k_neon_dotprod(struct clsa_simd *table);
 void clsa_index_neon_dotprod(struct clsa_simd *table);
 
 void clsa_matmul_q8_0_neon_i8mm(struct clsa_simd *table);
