@@ -11,6 +11,7 @@ void clsa_simd_avx512(struct clsa_simd *table)
     clsa_matmul_q4_k_avx512(table);
     clsa_matmul_q6_k_avx512(table);
     clsa_rows_avx512(table);
+    clsa_rows_k_avx512(table);
     clsa_elementwise_avx512(table);
     clsa_index_avx512(table);
     clsa_attend_avx512(table);

@@ -212,6 +212,7 @@ void clsa_matmul_q4_0_avx512(struct clsa_simd *table);
 void clsa_matmul_q4_k_avx512(struct clsa_simd *table);
 void clsa_matmul_q6_k_avx512(struct clsa_simd *table);
 void clsa_rows_avx512(struct clsa_simd *table);
+void clsa_rows_k_avx512(struct clsa_simd *table);
 void clsa_elementwise_avx512(struct clsa_simd *table);
 void clsa_index_avx512(struct clsa_simd *table);
 void clsa_attend_avx512(struct clsa_simd *table);

@@ -149,6 +149,7 @@ void clsa_matmul_q4_0_neon(struct clsa_simd *table);
 void clsa_matmul_q4_k_neon(struct clsa_simd *table);
 void clsa_matmul_q6_k_neon(struct clsa_simd *table);
 void clsa_rows_neon(struct clsa_simd *table);
+void clsa_rows_k_neon(struct clsa_simd *table);
 void clsa_elementwise_neon(struct clsa_simd *table);
 void clsa_index_neon(struct clsa_simd *table);
 void clsa_attend_neon(struct clsa_simd *table);
