@@ -454,8 +454,10 @@ CLSA_API clsa_status clsa_session_fork(const clsa_session *session,
 
 /**
  * Write the state to a file: beside `path` first, then renamed, so that
- * `path` is always whole. The file has a checksum and the fingerprint of the
- * model, the types and the policy.
+ * `path` is always whole. A file that is there is replaced and its permissions
+ * are kept, a symbolic link is followed; what is no regular file is refused.
+ * The file has a checksum and the fingerprint of the model, the types and the
+ * policy.
  */
 CLSA_API clsa_status clsa_session_save(const clsa_session *session,
                                        const char *path, clsa_error *error);
@@ -530,8 +532,9 @@ CLSA_API void clsa_write_options_init(clsa_write_options *options);
 /**
  * Make a model file of a folder with config.json (or params.json), tensors in
  * safetensors files and a tokenizer; clsa-convert(1) lists the layouts. The
- * file is written beside `path`, checked by opening it, and renamed. The bytes
- * do not depend on the CPU or the number of threads.
+ * file is written beside `path`, checked by opening it, and renamed. `path` is
+ * replaced as by clsa_session_save. The bytes do not depend on the CPU or the
+ * number of threads.
  *
  * @param options  NULL for the defaults
  * @return CLSA_ERR_IO, CLSA_ERR_FORMAT, CLSA_ERR_UNSUPPORTED,

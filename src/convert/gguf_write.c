@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Keys of a GGUF file, and the file that is renamed when it is whole. */
-#include <stdlib.h>
+/* Keys of a GGUF file. */
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "src/base/mem.h"
 #include "src/convert/gguf_write.h"
@@ -113,77 +110,4 @@ void clsa_keys_copy(struct clsa_keys *keys, const struct clsa_gguf_key *key)
     }
     clsa_bytes_add(&keys->bytes, key->data,
                    value_bytes(type, key->count, key->data));
-}
-
-/* ---------------------------------------------------------------- the file */
-
-/* With the permissions that a new file would have. */
-static FILE *create(char *name)
-{
-    int fd = mkstemp(name);
-    if (fd < 0)
-        return NULL;
-    mode_t mask = umask(0);
-    umask(mask);
-    FILE *file = fchmod(fd, 0666 & ~mask) ? NULL : fdopen(fd, "wb");
-    if (!file) {
-        close(fd);
-        unlink(name);
-    }
-    return file;
-}
-
-clsa_status clsa_out_open(struct clsa_out *out, const char *path,
-                          clsa_error *error)
-{
-    const size_t size = strlen(path);
-    *out = (struct clsa_out){.path = path};
-    out->temporary = clsa_mem_calloc(size + 8, 1);
-    if (!out->temporary)
-        return clsa_fail_memory(error, "a file name", size + 8);
-    memcpy(out->temporary, path, size);
-    memcpy(out->temporary + size, ".XXXXXX", 7);
-    out->file = create(out->temporary);
-    if (out->file)
-        return CLSA_OK;
-    clsa_mem_free(out->temporary);
-    out->temporary = NULL;
-    return clsa_fail_io(error, "%s: cannot create a file beside it", path);
-}
-
-clsa_status clsa_out_write(struct clsa_out *out, const void *data, size_t size,
-                           clsa_error *error)
-{
-    if (size == 0 || fwrite(data, 1, size, out->file) == size)
-        return CLSA_OK;
-    return clsa_fail_io(error, "%s: cannot write it", out->path);
-}
-
-clsa_status clsa_out_close(struct clsa_out *out, clsa_error *error)
-{
-    const bool whole = !fflush(out->file) && !fsync(fileno(out->file));
-    const bool closed = !fclose(out->file);
-    out->file = NULL;
-    if (whole && closed)
-        return CLSA_OK;
-    return clsa_fail_io(error, "%s: cannot write it", out->path);
-}
-
-clsa_status clsa_out_rename(struct clsa_out *out, clsa_error *error)
-{
-    if (rename(out->temporary, out->path))
-        return clsa_fail_io(error, "%s: cannot replace it", out->path);
-    clsa_mem_free(out->temporary);
-    out->temporary = NULL;
-    return CLSA_OK;
-}
-
-void clsa_out_free(struct clsa_out *out)
-{
-    if (out->file)
-        fclose(out->file);
-    if (out->temporary)
-        unlink(out->temporary);
-    clsa_mem_free(out->temporary);
-    *out = (struct clsa_out){.file = NULL};
 }

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * gguf_write: the keys of a GGUF v3 file in memory, and a file that is written
- * beside its final name and renamed when it is whole.
+ * gguf_write: the keys of a GGUF v3 file in memory.
  */
 #ifndef CLSA_CONVERT_GGUF_WRITE_H
 #define CLSA_CONVERT_GGUF_WRITE_H
-
-#include <stdio.h>
 
 #include "src/model/gguf.h"
 
@@ -42,22 +39,5 @@ void clsa_keys_string(struct clsa_keys *keys, const char *text, size_t size);
 
 /* A key of another file, as it is. */
 void clsa_keys_copy(struct clsa_keys *keys, const struct clsa_gguf_key *key);
-
-/* A file under construction: PATH.XXXXXX until it is renamed. */
-struct clsa_out {
-    FILE *file;
-    char *temporary;
-    const char *path;
-};
-
-clsa_status clsa_out_open(struct clsa_out *out, const char *path,
-                          clsa_error *error);
-clsa_status clsa_out_write(struct clsa_out *out, const void *data, size_t size,
-                           clsa_error *error);
-/* All bytes reach the disk; the name stays the temporary one. */
-clsa_status clsa_out_close(struct clsa_out *out, clsa_error *error);
-clsa_status clsa_out_rename(struct clsa_out *out, clsa_error *error);
-/* Releases it; a file that was not renamed is removed. */
-void clsa_out_free(struct clsa_out *out);
 
 #endif /* CLSA_CONVERT_GGUF_WRITE_H */

@@ -12,6 +12,7 @@
 
 #include "src/base/mem.h"
 #include "src/base/numa.h"
+#include "src/base/out.h"
 #include "src/base/team.h"
 #include "src/convert/plan.h"
 
@@ -269,10 +270,10 @@ static clsa_status check(struct writer *w)
 static clsa_status write_all(struct writer *w, const struct clsa_keys *keys,
                              const char *path)
 {
+    CLSA_TRY(clsa_out_open(&w->out, path, w->error));
     CLSA_TRY(clsa_numa_open(&w->numa, NULL, w->error));
     CLSA_TRY(clsa_team_open(&w->team, w->options->threads, w->numa, w->error));
     CLSA_TRY(take_memory(w));
-    CLSA_TRY(clsa_out_open(&w->out, path, w->error));
     CLSA_TRY(write_header(w, keys));
     for (size_t i = 0; i < w->plan->count; i++)
         CLSA_TRY(write_tensor(w, &w->plan->tensors[i]));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* clsa_quantize: a model file in other types of tensors. */
+#include <stdio.h>
 #include <string.h>
 
 #include "src/convert/plan.h"

@@ -11,7 +11,6 @@
  *   cache      per page: K/V rows, index keys, scales of the rows in use
  *   checksum   XXH3-64 of everything before it
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -22,6 +21,7 @@
 #include <xxhash.h>
 
 #include "src/base/mem.h"
+#include "src/base/out.h"
 #include "src/engine/step.h"
 
 #define VERSION 1
@@ -137,10 +137,7 @@ static clsa_status write_all(struct stream *s,
     CLSA_TRY(transfer(s, &h, sizeof h));
     CLSA_TRY(transfer_state(s, &state, &h));
     uint64_t sum = XXH3_64bits_digest(s->hash);
-    CLSA_TRY(transfer(s, &sum, sizeof sum));
-    if (fflush(s->file) || fsync(fileno(s->file)))
-        return clsa_fail_io(s->error, "%s: cannot write the session", s->path);
-    return CLSA_OK;
+    return transfer(s, &sum, sizeof sum);
 }
 
 static clsa_status stream_open(struct stream *s, FILE *file, const char *path,
@@ -157,46 +154,21 @@ static clsa_status stream_open(struct stream *s, FILE *file, const char *path,
     return CLSA_OK;
 }
 
-/* Creates PATH.XXXXXX with the permissions that a new file would have. */
-static FILE *create_beside(char *name)
-{
-    int fd = mkstemp(name);
-    if (fd < 0)
-        return NULL;
-    mode_t mask = umask(0);
-    umask(mask);
-    FILE *file = fchmod(fd, 0666 & ~mask) ? NULL : fdopen(fd, "wb");
-    if (!file) {
-        close(fd);
-        unlink(name);
-    }
-    return file;
-}
-
 clsa_status clsa_session_save(const clsa_session *session, const char *path,
                               clsa_error *error)
 {
-    size_t size = strlen(path);
-    char *name = clsa_mem_calloc(size + 8, 1);
-    struct stream s = {0};
-    if (!name)
-        return clsa_fail_memory(error, "a file name", size + 8);
-    memcpy(name, path, size);
-    memcpy(name + size, ".XXXXXX", 7);
-    FILE *file = create_beside(name);
-    clsa_status status =
-        file ? stream_open(&s, file, path, true, error)
-             : clsa_fail_io(error, "%s: cannot create a file beside it", path);
+    struct clsa_out out;
+    struct stream s;
+    CLSA_TRY(clsa_out_open(&out, path, error));
+    clsa_status status = stream_open(&s, out.file, path, true, error);
     if (!status)
         status = write_all(&s, session);
-    if (file && fclose(file) && !status)
-        status = clsa_fail_io(error, "%s: cannot write the session", path);
-    if (!status && rename(name, path))
-        status = clsa_fail_io(error, "%s: cannot replace the session", path);
-    if (file && status)
-        unlink(name);
+    if (!status)
+        status = clsa_out_close(&out, error);
+    if (!status)
+        status = clsa_out_rename(&out, error);
+    clsa_out_free(&out);
     XXH3_freeState(s.hash);
-    clsa_mem_free(name);
     return status;
 }
 

@@ -20,3 +20,17 @@ ls
 clsa convert . -o d.gguf
 clsa convert missing -o d.gguf
 clsa convert .
+# What is replaced: the file behind a link, with its permissions, but nothing
+# else than a file.
+mkdir folder
+mkfifo pipe
+cp a.gguf target.gguf
+chmod 640 target.gguf
+ln -s target.gguf link.gguf
+ln -s nothing.gguf dead.gguf
+for name in folder pipe dead.gguf '' x/; do
+    clsa quantize a.gguf "$name" q8_0 -q --json | head -c 10
+done
+clsa quantize a.gguf link.gguf f16 -q | tail -n 1
+stat -c '%F %n' folder pipe dead.gguf target.gguf link.gguf
+stat -c %a target.gguf

@@ -31,3 +31,11 @@ clsa run -p x --session no/folder/s
 # Turns: what is on the screen is what has been read.
 printf '%s\n' "What is the door code of Anselm of Bergen? It is" |
     clsa run --temp 0 -i -p "$story" -n 4 --session turns | tail -n 1
+# A private session stays private, and a link to one stays a link.
+clsa run --temp 0 -p "The boat" -n 0 --session private
+chmod 600 private
+ln -s private link
+clsa run --temp 0 -p " left" -n 0 --session link
+clsa run --temp 0 -p " in" -n 1 --session private
+stat -c '%F %n' private link
+stat -c %a private
