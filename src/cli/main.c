@@ -3,6 +3,7 @@
  * clsa: the program. Finds the command, runs it, and sees at the end that all
  * of its output has arrived.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -62,8 +63,24 @@ int cli_commands_run(const struct cli_command *const *list, const char *prefix,
     return CLI_USAGE;
 }
 
+/* A file must not get the number of a standard stream that was closed, or
+   messages would end up in it. Opened the wrong way round, reading and writing
+   fail as with a closed one. Returns 0 where that cannot be had. */
+static int hold_streams(void)
+{
+    int fd;
+
+    for (fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 &&
+            open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) != fd)
+            return 0;
+    return 1;
+}
+
 int main(int argc, char **argv)
 {
+    if (!hold_streams())
+        return CLI_FAILED;
     cli_interrupt_install();
     return cli_output_finish(cli_commands_run(
         commands, "clsa",

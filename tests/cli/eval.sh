@@ -41,3 +41,11 @@ clsa eval perplexity --file text -c 128 --positions all |
     sed -E 's/ +[0-9]+\.[0-9]+ +[0-9.]+$/ X/'
 clsa eval perplexity --file text -c 64K
 clsa eval perplexity --file text -c 1
+
+# Nothing but logits gets into the file where standard streams are closed.
+echo '[[284, 264]]' >ids
+for closed in '2>&-' '>&- 2>&-' '<&- >&- 2>&-'; do
+    eval "\"\$program\" eval logits --ids ids -o out $closed"
+    echo "exit status $?, $(wc -c <out) bytes"
+done
+clsa info --json >&-
