@@ -13,7 +13,7 @@ struct convert_options {
 };
 
 static const struct cli_option convert_table[] = {
-    {.kind = CLI_TEXT,
+    {.kind = CLI_FILE,
      .letter = 'o',
      .name = "output",
      .argument = "FILE",
@@ -38,6 +38,7 @@ static int convert_run(int argc, char **argv)
         return CLI_DONE;
     if (argc - first != 1 || options.output == NULL)
         return cli_usage(self, "give one DIR, and -o FILE");
+    CLI_TRY(cli_operands_check(self, 1, argv + first));
     status = cli_writing_run(&options.writing, &options.common, clsa_convert,
                              argv[first], options.output);
     cli_texts_free(&options.writing.keep);

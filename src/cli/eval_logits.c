@@ -12,6 +12,7 @@
 #include "src/cli/commands.h"
 #include "src/cli/engine.h"
 #include "src/cli/message.h"
+#include "src/cli/output.h"
 #include "src/cli/progress.h"
 
 struct logits_options {
@@ -22,18 +23,18 @@ struct logits_options {
 #define AT(member) offsetof(struct logits_options, member)
 
 static const struct cli_option logits_table[] = {
-    {.kind = CLI_TEXT,
+    {.kind = CLI_FILE,
      .name = "ids",
      .argument = "FILE",
      .help = "JSON list of lists of token ids",
      .offset = AT(ids)},
-    {.kind = CLI_TEXT,
+    {.kind = CLI_FILE,
      .letter = 'o',
      .name = "output",
      .argument = "FILE",
      .help = "write the logits here: float32, little-endian",
      .offset = AT(output)},
-    {.kind = CLI_TEXT,
+    {.kind = CLI_FILE,
      .name = "rows",
      .argument = "FILE",
      .help = "write the rows that the last tokens read here",
@@ -50,7 +51,7 @@ struct logits {
     struct cli_ids *lists;
     size_t count;
     uint64_t tokens, longest; /* of all lists */
-    FILE *output;
+    struct cli_output output, rows_output;
     json_t *rows, *results;
 };
 
@@ -90,9 +91,9 @@ static int write_logits(struct logits *logits, const float *values)
         bytes[1] = (unsigned char)(bits >> 8);
         bytes[2] = (unsigned char)(bits >> 16);
         bytes[3] = (unsigned char)(bits >> 24);
-        fwrite(bytes, 1, sizeof bytes, logits->output);
+        fwrite(bytes, 1, sizeof bytes, logits->output.file);
     }
-    if (fflush(logits->output) != 0 || ferror(logits->output))
+    if (fflush(logits->output.file) != 0 || ferror(logits->output.file))
         return cli_fail("%s: %s: the logits are not complete",
                         logits->options->output, strerror(errno));
     return CLI_DONE;
@@ -157,14 +158,28 @@ static int eval_lists(struct logits *logits)
     return CLI_DONE;
 }
 
-static int write_rows(const struct logits *logits)
+/* Both files are opened before the work, and get their names after it. */
+static int open_outputs(struct logits *logits)
 {
-    const char *path = logits->options->rows;
+    const struct logits_options *o = logits->options;
 
-    if (path != NULL && json_dump_file(logits->rows, path, 0) != 0)
-        return cli_fail("%s: %s: the rows cannot be written", path,
-                        strerror(errno));
+    CLI_TRY(cli_output_open(&logits->output, o->output));
+    if (o->rows == NULL)
+        return CLI_DONE;
+    CLI_TRY(cli_output_open(&logits->rows_output, o->rows));
+    if (cli_output_same(&logits->output, &logits->rows_output))
+        return cli_usage(&cli_command_eval_logits,
+                         "-o and --rows are the same file '%s'", o->rows);
     return CLI_DONE;
+}
+
+static int close_outputs(struct logits *logits)
+{
+    CLI_TRY(cli_output_close(&logits->output));
+    if (logits->rows_output.file == NULL)
+        return CLI_DONE;
+    json_dumpf(logits->rows, logits->rows_output.file, 0);
+    return cli_output_close(&logits->rows_output);
 }
 
 static int eval_file(struct logits *logits)
@@ -179,12 +194,9 @@ static int eval_file(struct logits *logits)
                         "use -c %llu",
                         o->ids, (unsigned long long)logits->longest,
                         (unsigned long long)logits->longest);
-    logits->output = fopen(o->output, "wb");
-    if (logits->output == NULL)
-        return cli_fail("%s: %s: give a file that can be written", o->output,
-                        strerror(errno));
+    CLI_TRY(open_outputs(logits));
     CLI_TRY(eval_lists(logits));
-    CLI_TRY(write_rows(logits));
+    CLI_TRY(close_outputs(logits));
     cli_note("%zu rows of %lu logits in %s", logits->count,
              (unsigned long)logits->vocab, o->output);
     if (o->common.json)
@@ -209,10 +221,8 @@ static int eval_open(const struct logits_options *options)
     for (i = 0; i < logits.count; i++)
         free(logits.lists[i].ids);
     free(logits.lists);
-    if (logits.output != NULL && fclose(logits.output) != 0 &&
-        status == CLI_DONE)
-        status = cli_fail("%s: %s: the logits are not complete",
-                          options->output, strerror(errno));
+    cli_output_drop(&logits.output);
+    cli_output_drop(&logits.rows_output);
     json_decref(logits.rows);
     json_decref(logits.results);
     clsa_session_close(logits.session);

@@ -19,7 +19,7 @@ struct loss_options {
 };
 
 static const struct cli_option loss_table[] = {
-    {.kind = CLI_TEXT,
+    {.kind = CLI_FILE,
      .name = "ids",
      .argument = "FILE",
      .help = "JSON list of entries with ids and positions",

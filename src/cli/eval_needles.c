@@ -21,7 +21,7 @@ struct needles_options {
 };
 
 static const struct cli_option needles_table[] = {
-    {.kind = CLI_TEXT,
+    {.kind = CLI_FILE,
      .name = "file",
      .argument = "FILE",
      .help = "contexts and questions, one JSON object per line",

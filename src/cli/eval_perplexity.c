@@ -23,7 +23,7 @@ struct perplexity_options {
 #define AT(member) offsetof(struct perplexity_options, member)
 
 static const struct cli_option perplexity_table[] = {
-    {.kind = CLI_TEXT,
+    {.kind = CLI_FILE,
      .name = "file",
      .argument = "FILE",
      .help = "the text, - for standard input",

@@ -209,6 +209,7 @@ static int info_run(int argc, char **argv)
     operands = argc - first;
     if (operands > 1 || (operands == 1 && options.common.model != NULL))
         return cli_usage(self, "give one FILE at most");
+    CLI_TRY(cli_operands_check(self, operands, argv + first));
     if (operands == 1)
         options.common.model = argv[first];
     if (options.common.model == NULL && !options.plan)

@@ -23,7 +23,7 @@ enum {
 #define COMMON(member) offsetof(struct cli_common, member)
 
 static const struct cli_option model_options[] = {
-    {.kind = CLI_TEXT,
+    {.kind = CLI_FILE,
      .letter = 'm',
      .name = "model",
      .argument = "FILE",
@@ -136,6 +136,17 @@ int cli_usage(const struct cli_command *command, const char *format, ...)
     va_end(arguments);
     fprintf(stderr, "; see clsa %s --help\n", command->name);
     return CLI_USAGE;
+}
+
+int cli_operands_check(const struct cli_command *command, int count,
+                       char **operands)
+{
+    int i;
+
+    for (i = 0; i < count; i++)
+        if (operands[i][0] == '\0')
+            return cli_usage(command, "the name of a file is empty");
+    return CLI_DONE;
 }
 
 /* ------------------------------------------------------------------- help */
@@ -253,6 +264,12 @@ static int store(const struct cli_command *command,
         if (text[0] == '\0')
             return cli_usage(command, "--%s: needs some text", option->name);
         return texts_add(place, text);
+    case CLI_FILE:
+        if (text[0] == '\0')
+            return cli_usage(command, "--%s: needs the name of a file",
+                             option->name);
+        *(const char **)place = text;
+        return CLI_DONE;
     case CLI_CHOICE:
         if (choice_find(option->argument, text, 0) == NULL)
             return cli_usage(command, "--%s: '%s' is none of %s", option->name,

@@ -19,6 +19,7 @@ enum cli_kind {
     CLI_END = 0, /* of a table */
     CLI_FLAG,    /* nothing; int, counts */
     CLI_TEXT,    /* any text; const char * */
+    CLI_FILE,    /* the same, not empty */
     CLI_TEXTS,   /* any text, may be repeated; struct cli_texts */
     CLI_CHOICE,  /* one of the words of `argument`; const char * */
     CLI_TYPE,    /* the same in any case, names of types; clsa_type */
@@ -87,6 +88,10 @@ struct cli_command {
 int cli_options_parse(const struct cli_command *command, int argc, char **argv,
                       void *options, int *first);
 void cli_texts_free(struct cli_texts *texts);
+
+/* Refuse operands that are empty where all of them name files. */
+int cli_operands_check(const struct cli_command *command, int count,
+                       char **operands);
 
 /* Say that a command was used wrongly, and point to its --help. Returns
    CLI_USAGE. */

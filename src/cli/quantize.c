@@ -13,7 +13,7 @@ struct quantize_options {
 
 static const struct cli_option quantize_table[] = {
     CLI_WRITING_OPTIONS(struct quantize_options),
-    {.kind = CLI_TEXT,
+    {.kind = CLI_FILE,
      .name = "eval",
      .argument = "TEXT",
      .help = "loss and recall on this text before and after",
@@ -31,6 +31,7 @@ static int quantize_run(int argc, char **argv)
         return CLI_DONE;
     if (argc - first != 3)
         return cli_usage(self, "give IN, OUT and TYPE");
+    CLI_TRY(cli_operands_check(self, 2, argv + first));
     options.writing.type = argv[first + 2];
     status = cli_writing_run(&options.writing, &options.common, clsa_quantize,
                              argv[first], argv[first + 1]);

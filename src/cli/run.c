@@ -10,11 +10,11 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "src/cli/chat.h"
 #include "src/cli/commands.h"
 #include "src/cli/message.h"
+#include "src/cli/output.h"
 #include "src/cli/run.h"
 
 /* The option of a member of run_options. */
@@ -27,7 +27,7 @@ static const struct cli_option run_table[] = {
      .argument = "TEXT",
      .help = "the text to go on from",
      .offset = AT(prompt)},
-    {.kind = CLI_TEXT,
+    {.kind = CLI_FILE,
      .letter = 'f',
      .name = "file",
      .argument = "FILE",
@@ -82,7 +82,7 @@ static const struct cli_option run_table[] = {
      .argument = "TEXT",
      .help = "end before this text; may be given several times",
      .offset = AT(stops)},
-    {.kind = CLI_TEXT,
+    {.kind = CLI_FILE,
      .name = "session",
      .argument = "FILE",
      .help = "go on from FILE if it is there, save to it at the end",
@@ -154,26 +154,6 @@ static int open_sampler(struct cli_run *run)
     return CLI_DONE;
 }
 
-/* Check before long work that the session file can be written after it. */
-static int check_session_path(const char *path)
-{
-    struct cli_text folder = {0};
-    const char *slash = strrchr(path, '/');
-    size_t size = slash == NULL ? 0 : (size_t)(slash - path) + 1;
-    int status;
-
-    if (slash == NULL)
-        status = cli_text_add(&folder, ".", 1);
-    else
-        status = cli_text_add(&folder, path, size);
-    if (status == CLI_DONE && access(folder.data, W_OK | X_OK) != 0)
-        status = cli_fail("--session %s: %s: give a file in a folder that "
-                          "can be written",
-                          path, strerror(errno));
-    cli_text_free(&folder);
-    return status;
-}
-
 /* Load the session file if it is there; else the session stays NULL. */
 static int load_session(struct cli_run *run)
 {
@@ -184,7 +164,6 @@ static int load_session(struct cli_run *run)
 
     if (o->session == NULL)
         return CLI_DONE;
-    CLI_TRY(check_session_path(o->session));
     if (stat(o->session, &info) != 0 && errno == ENOENT)
         return CLI_DONE;
     cli_session_options(&o->common, run->model, 0, &options);
@@ -305,6 +284,8 @@ static int run_run(int argc, char **argv)
     operands = argc - first;
     if (status == CLI_DONE && first > 0)
         status = check_usage(o, operands, argv[first]);
+    if (status == CLI_DONE && first > 0 && o->session != NULL)
+        status = cli_output_check(o->session);
     if (status == CLI_DONE && first > 0)
         status = read_prompt(&run, operands > 0);
     if (status == CLI_DONE && first > 0)

@@ -19,7 +19,7 @@ struct tokenize_options {
 };
 
 static const struct cli_option tokenize_table[] = {
-    {.kind = CLI_TEXT,
+    {.kind = CLI_FILE,
      .letter = 'f',
      .name = "file",
      .argument = "FILE",

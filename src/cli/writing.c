@@ -8,6 +8,7 @@
 
 #include "src/cli/measure.h"
 #include "src/cli/message.h"
+#include "src/cli/output.h"
 #include "src/cli/progress.h"
 #include "src/cli/writing.h"
 
@@ -134,6 +135,7 @@ int cli_writing_run(const struct cli_writing *writing,
     clsa_type type;
     int status;
 
+    CLI_TRY(cli_output_check(to));
     clsa_write_options_init(&options);
     if (writing->type != NULL) {
         if (clsa_type_parse(writing->type, &type, &error) != CLSA_OK)

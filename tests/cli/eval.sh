@@ -42,6 +42,21 @@ clsa eval perplexity --file text -c 128 --positions all |
 clsa eval perplexity --file text -c 64K
 clsa eval perplexity --file text -c 1
 
+# Outputs appear when they are whole, and a pipe is written to as it is.
+echo '[[284, 264]]' >ids
+echo old >out
+ln -s out link
+clsa eval logits --ids ids -o out --rows out
+clsa eval logits --ids ids -o new --rows ./new
+clsa eval logits --ids ids -o out --rows no/folder/rows
+clsa eval logits --ids ids -o out --rows .
+clsa eval logits --ids ids -o ''
+clsa eval logits --ids ids -o out -c 1
+cat out
+ls
+clsa eval logits --ids ids -o link -q --rows rows
+stat -c '%F, %s' out link
+clsa eval logits --ids ids -o /dev/stdout -q | wc -c
 # Nothing but logits gets into the file where standard streams are closed.
 echo '[[284, 264]]' >ids
 for closed in '2>&-' '>&- 2>&-' '<&- >&- 2>&-'; do

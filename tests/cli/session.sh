@@ -27,7 +27,11 @@ run -p x -c 8
 cmp s kept && echo kept
 head -c 1000 kept >s
 run -n 1 2>&1 | sed 's/: .*//'
-clsa run -p x --session no/folder/s
+# What cannot become a session is refused before any work.
+mkfifo pipe
+for name in no/folder/s '' pipe . s/s; do
+    clsa run -p x -n 4 --session "$name"
+done
 # Turns: what is on the screen is what has been read.
 printf '%s\n' "What is the door code of Anselm of Bergen? It is" |
     clsa run --temp 0 -i -p "$story" -n 4 --session turns | tail -n 1

@@ -36,3 +36,7 @@ clsa tokenize
 clsa tokenize a b
 clsa detokenize
 clsa info a b
+clsa info ''
+clsa info -m ''
+clsa run -f ''
+clsa convert '' -o x
