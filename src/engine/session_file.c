@@ -57,7 +57,8 @@ static clsa_status transfer(struct stream *s, void *data, size_t size)
                             s->writing ? "write" : "read");
     if (n != size)
         return clsa_fail(s->error, CLSA_ERR_FORMAT,
-                         "%s: the session file is cut off; it cannot be used",
+                         "%s: the session file is cut off; remove it or use "
+                         "another",
                          s->path);
     XXH3_64bits_update(s->hash, data, size);
     return CLSA_OK;
@@ -172,6 +173,13 @@ clsa_status clsa_session_save(const clsa_session *session, const char *path,
     return status;
 }
 
+static clsa_status damaged(const struct stream *s)
+{
+    return clsa_fail(
+        s->error, CLSA_ERR_FORMAT,
+        "%s: the session file is damaged; remove it or use another", s->path);
+}
+
 static clsa_status mismatch(const struct stream *s, const char *what,
                             const char *has, const char *wants)
 {
@@ -193,10 +201,12 @@ static clsa_status check_header(const struct stream *s, struct header *h,
 {
     if (memcmp(h->magic, "CLSASESS", sizeof h->magic))
         return clsa_fail(s->error, CLSA_ERR_FORMAT,
-                         "%s: this is no session file", s->path);
+                         "%s: this is no session file; use another name",
+                         s->path);
     if (h->version != VERSION)
         return clsa_fail(s->error, CLSA_ERR_UNSUPPORTED,
-                         "%s: session file version %u, this program reads %d",
+                         "%s: session file version %u, but this library reads "
+                         "%d; use another session file",
                          s->path, h->version, VERSION);
     if (h->fingerprint != clsa_model_fingerprint(session->model))
         return mismatch(s, "another", "model", "this one");
@@ -245,21 +255,44 @@ static bool state_is_sane(const struct clsa_session *s, const struct header *h)
     return true;
 }
 
-static clsa_status damaged(const struct stream *s)
+/*
+ * Whether the checksum holds, of a file whose header has been read. What the
+ * header says is a reason to refuse a whole file only: a damaged one says
+ * anything.
+ */
+static bool is_whole(struct stream *s)
 {
-    return clsa_fail(s->error, CLSA_ERR_FORMAT,
-                     "%s: the session file is damaged; it cannot be used",
-                     s->path);
+    unsigned char block[4096 + sizeof(uint64_t)];
+    size_t kept = 0, n;
+    uint64_t sum;
+    while ((n = fread(block + kept, 1, sizeof block - kept, s->file)) > 0) {
+        kept += n;
+        n = kept > sizeof sum ? kept - sizeof sum : 0;
+        XXH3_64bits_update(s->hash, block, n);
+        kept -= n;
+        memmove(block, block + n, kept);
+    }
+    memcpy(&sum, block, sizeof sum);
+    return kept == sizeof sum && sum == XXH3_64bits_digest(s->hash);
+}
+
+static clsa_status read_header(struct stream *s, struct header *h,
+                               struct clsa_session *session)
+{
+    CLSA_TRY(transfer(s, h, sizeof *h));
+    clsa_status status = check_header(s, h, session);
+    if (status == CLSA_ERR_MISMATCH || status == CLSA_ERR_FULL)
+        return is_whole(s) ? status : damaged(s);
+    if (!status && !header_fits(h, session))
+        return damaged(s);
+    return status;
 }
 
 static clsa_status read_all(struct stream *s, struct clsa_session *session)
 {
     struct header h;
     uint64_t sum, expected;
-    CLSA_TRY(transfer(s, &h, sizeof h));
-    CLSA_TRY(check_header(s, &h, session));
-    if (!header_fits(&h, session))
-        return damaged(s);
+    CLSA_TRY(read_header(s, &h, session));
     CLSA_TRY(clsa_cache_reserve(&session->cache, h.length, s->error));
     session->window.base = session->window.exact = h.window_first;
     session->window.end = h.length;
@@ -286,7 +319,8 @@ static FILE *open_file(const char *path, clsa_error *error)
     FILE *file = NULL;
     int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (fd >= 0 && fstat(fd, &info) == 0 && !S_ISREG(info.st_mode)) {
-        clsa_fail(error, CLSA_ERR_IO, "%s: this is no regular file", path);
+        clsa_fail(error, CLSA_ERR_IO,
+                  "%s: this is no regular file; use another name", path);
         close(fd);
         return NULL;
     }
