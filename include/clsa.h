@@ -113,7 +113,8 @@ typedef struct clsa_model clsa_model;
 
 /** How to open a model; fill with clsa_model_options_init first. */
 typedef struct clsa_model_options {
-    uint32_t threads;     /**< 1..1024; 0: one per physical core */
+    uint32_t threads;     /**< 1..1024; 0: one per physical core. More than
+                               there are CPUs take turns, which is slower */
     const char *simd;     /**< a name of clsa_simd_levels; NULL: CLSA_SIMD of
                                the environment, else the best */
     const char *numa;     /**< memory nodes: "auto" (also NULL), those that the

@@ -7,8 +7,9 @@
 #include "src/base/mem.h"
 #include "src/base/team.h"
 
-/* Spins before a waiting thread gives its core away: far more than a phase
-   takes, so that this happens only where threads outnumber cores. */
+/* Spins before a waiting thread gives its CPU away: far more than a phase
+   takes. Where threads outnumber CPUs the one that is waited for may need this
+   CPU, so that a thread gives it away at once. */
 #define SPINS_BEFORE_YIELD 50000
 
 /* Where a thread of the team runs. */
@@ -19,6 +20,7 @@ struct place {
 
 struct clsa_team {
     unsigned size, nodes;
+    unsigned spins; /* of a waiting thread before it gives its CPU away */
     const struct clsa_numa *numa;
     struct place *place; /* [size] */
     unsigned *node;      /* [nodes] number of the machine's node */
@@ -85,6 +87,9 @@ clsa_status clsa_team_open(struct clsa_team **team, unsigned threads,
     t->size = threads ? threads : clsa_numa_cores(numa);
     if (t->size > CLSA_MAX_THREADS)
         t->size = CLSA_MAX_THREADS;
+    if (t->size <= clsa_numa_cores(numa) ||
+        t->size <= (unsigned)omp_get_num_procs())
+        t->spins = SPINS_BEFORE_YIELD;
     if (!open_places(t)) {
         clsa_team_close(t);
         return clsa_fail_memory(error, "the thread team",
@@ -196,8 +201,9 @@ void clsa_barrier(const struct clsa_worker *worker)
     for (unsigned spins = 0;
          atomic_load_explicit(&t->generation, memory_order_acquire) == now;
          spins++) {
-        pause_cpu();
-        if (spins >= SPINS_BEFORE_YIELD)
+        if (spins < t->spins)
+            pause_cpu();
+        else
             sched_yield();
     }
 }

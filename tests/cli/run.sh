@@ -28,6 +28,9 @@ run -p x --chat
 # The same seed gives the same text, on any number of threads.
 clsa run -p "The old captain" -n 20 --seed 5 -t 1 >first
 clsa run -p "The old captain" -n 20 --seed 5 -t 2 | cmp - first && echo same
+# Nor do more threads than CPUs hang.
+timeout 120 "$program" run -p "The old captain" -n 20 --seed 5 -t 64 |
+    cmp - first && echo same
 # A full disk and a closed pipe.
 run -p "$fact$ask" --stop . >/dev/full
 "$program" run -p "$fact" --temp 0 -n 2000 | head -c 1 >/dev/null
