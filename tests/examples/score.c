@@ -6,7 +6,9 @@
  *     score MODEL.gguf POLICY TEXT
  *
  * Shows CLSA_WANT_MASK with on_logits, which gives the logits of many tokens
- * in one append. It is part of libclsa(3).
+ * in one append. It is part of libclsa(3). To build it:
+ *
+ *     cc score.c $(pkg-config --cflags --libs libclsa) -lm
  */
 #include <math.h>
 #include <stdio.h>
