@@ -9,8 +9,9 @@
 #include "bench/memory.h"
 #include "bench/team.h"
 
-#define HUGE_PAGE ((size_t)2 << 20)
-#define MEMORY    ((size_t)512 << 20)
+#define HUGE_PAGE  ((size_t)2 << 20)
+#define MEMORY     ((size_t)512 << 20)
+#define FILL_WORDS ((size_t)1 << 20) /* between looks at the wish to stop */
 
 /* Bytes 0..63 in no short cycle. */
 static void fill(void *context, unsigned thread, unsigned threads)
@@ -22,6 +23,8 @@ static void fill(void *context, unsigned thread, unsigned threads)
     bench_share(thread, threads, buffer->size / 4, &begin, &end);
     for (i = begin; i < end; i++) {
         uint32_t word;
+        if (i % FILL_WORDS == 0 && bench_is_stopped())
+            break;
         state = state * 1664525u + 1013904223u;
         word = state >> 2 & 0x3f3f3f3fu;
         memcpy(buffer->data + 4 * i, &word, sizeof word);

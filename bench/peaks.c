@@ -46,6 +46,8 @@ double bench_read(const struct clsa_peak_loops *loops, unsigned threads,
         r.passes = least / bytes;
     for (i = 0; i < sizeof distances / sizeof distances[0]; i++) {
         double gbs;
+        if (i > 0 && bench_is_stopped())
+            break;
         r.ahead = distances[i];
         gbs = (double)(threads * bytes * r.passes) /
               bench_time(threads, read_work, &r, REPEATS) * 1e-9;
@@ -137,7 +139,8 @@ double bench_gather(const struct clsa_peak_loops *loops, unsigned threads,
     if (g.order && g.to) {
         shuffle(g.order, g.rows);
         memset(g.to, 0, threads * packed);
-        for (; g.ahead * row_bytes <= MOST_AHEAD;
+        for (; g.ahead * row_bytes <= MOST_AHEAD &&
+               (g.ahead == 0 || !bench_is_stopped());
              g.ahead = g.ahead ? 2 * g.ahead : 1) {
             const double gbs =
                 (double)GATHER_BYTES / gather_time(&g, threads) * 1e-9;
@@ -229,6 +232,8 @@ double bench_best_product(const struct clsa_peak_loops *loops, int full,
         double gmacs;
         if (full && !loops->product[i].full)
             continue;
+        if (i > 0 && bench_is_stopped())
+            break;
         gmacs = bench_product(loops, i, threads);
         if (gmacs > best) {
             best = gmacs;

@@ -6,6 +6,18 @@
 
 #include "bench/team.h"
 
+static int (*stop_asked)(void);
+
+void bench_stop_when(int (*asked)(void))
+{
+    stop_asked = asked;
+}
+
+int bench_is_stopped(void)
+{
+    return stop_asked && stop_asked();
+}
+
 double bench_now(void)
 {
     struct timespec ts;
@@ -50,10 +62,11 @@ double bench_time(unsigned threads, bench_work *work, void *context,
                   unsigned repeats)
 {
     double seconds[BENCH_REPEATS];
-    unsigned i;
+    unsigned i = 0;
 
     bench_run(threads, work, context);
-    for (i = 0; i < repeats; i++)
-        seconds[i] = bench_run(threads, work, context);
-    return bench_median(seconds, repeats);
+    do
+        seconds[i++] = bench_run(threads, work, context);
+    while (i < repeats && !bench_is_stopped());
+    return bench_median(seconds, i);
 }

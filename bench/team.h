@@ -26,6 +26,14 @@ double bench_run(unsigned threads, bench_work *work, void *context);
 double bench_time(unsigned threads, bench_work *work, void *context,
                   unsigned repeats);
 
+/*
+ * Measurements ask this between their runs and end early where it returns 1:
+ * their results mean nothing then, and the caller has to ask again before it
+ * uses them. NULL, as at the start: never.
+ */
+void bench_stop_when(int (*asked)(void));
+int bench_is_stopped(void);
+
 /* This thread's part [*begin, *end) of n units: contiguous, even. */
 static inline void bench_share(unsigned thread, unsigned threads, size_t n,
                                size_t *begin, size_t *end)

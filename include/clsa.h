@@ -120,6 +120,11 @@ typedef struct clsa_model_options {
     const char *numa;     /**< memory nodes: "auto" (also NULL), those that the
                                process may use; "off": no placement and no
                                pinning; or a list such as "0,2-3" */
+    /** Called while clsa_model_random and clsa_session_fill_random work, with
+        the weights or tokens made so far; anything but 0 stops them with
+        CLSA_ERR_STOPPED. May be NULL. */
+    int (*on_progress)(void *user, uint64_t done, uint64_t total);
+    void *user;
     uint64_t reserved[8]; /**< 0 */
 } clsa_model_options;
 
@@ -172,7 +177,8 @@ typedef struct clsa_shape {
  * @param shape    rows of matrices have to be whole blocks of the type
  * @param type     F32, F16, BF16, Q8_0, Q4_0, Q4_K or Q6_K
  * @param options  NULL for the defaults
- * @return CLSA_ERR_ARGUMENT (the message names the size) or CLSA_ERR_MEMORY
+ * @return CLSA_ERR_ARGUMENT (the message names the size), CLSA_ERR_MEMORY or
+ *         CLSA_ERR_STOPPED
  */
 CLSA_API clsa_status clsa_model_random(clsa_model **model,
                                        const clsa_shape *shape, clsa_type type,
@@ -399,8 +405,9 @@ CLSA_API clsa_status clsa_batch_append(clsa_session *const *sessions,
  * @param session  has read nothing, or has been truncated to 0
  * @param tokens   1..context
  * @param seed     same seed, same rows
- * @return CLSA_ERR_ARGUMENT, CLSA_ERR_FULL, CLSA_ERR_MEMORY, or
- *         CLSA_ERR_UNSUPPORTED for a model with gated retention
+ * @return CLSA_ERR_ARGUMENT, CLSA_ERR_FULL, CLSA_ERR_MEMORY, CLSA_ERR_STOPPED
+ *         (the session is empty as before), or CLSA_ERR_UNSUPPORTED for a
+ *         model with gated retention
  */
 CLSA_API clsa_status clsa_session_fill_random(clsa_session *session,
                                               uint64_t tokens, uint64_t seed,

@@ -76,6 +76,46 @@ static double rms(const float *x, size_t n)
     return sqrt(sum / (double)n);
 }
 
+/* Stops at the call whose number counts down to 0. */
+static int stop_at(void *user, uint64_t done, uint64_t total)
+{
+    int *calls = user;
+    ck_assert(done > 0 && done <= total);
+    return --*calls == 0;
+}
+
+START_TEST(stopped)
+{
+    clsa_model_options options;
+    clsa_error error;
+    clsa_model *model = NULL;
+    int calls = 2;
+    clsa_model_options_init(&options);
+    options.on_progress = stop_at;
+    options.user = &calls;
+    ck_assert_int_eq(
+        clsa_model_random(&model, &small, CLSA_TYPE_Q8_0, &options, &error),
+        CLSA_ERR_STOPPED);
+    ck_assert_ptr_null(model);
+    calls = 1000;
+    ck_assert_int_eq(
+        clsa_model_random(&model, &small, CLSA_TYPE_Q8_0, &options, &error),
+        CLSA_OK);
+    clsa_session *session;
+    ck_assert_int_eq(clsa_session_open(&session, model, NULL, NULL), CLSA_OK);
+    calls = 1;
+    ck_assert_int_eq(clsa_session_fill_random(session, 200, 1, &error),
+                     CLSA_ERR_STOPPED);
+    ck_assert_uint_eq(clsa_session_length(session), 0);
+    calls = 2;
+    ck_assert_int_eq(clsa_session_fill_random(session, 200, 1, &error),
+                     CLSA_OK);
+    ck_assert_uint_eq(clsa_session_length(session), 200);
+    clsa_session_close(session);
+    clsa_model_close(model);
+}
+END_TEST
+
 START_TEST(sizes)
 {
     clsa_model *model = open_random(&small, CLSA_TYPE_Q8_0, 2);
@@ -323,6 +363,7 @@ int main(void)
     const int count = (int)(sizeof types / sizeof *types);
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, sizes);
+    tcase_add_test(tests, stopped);
     tcase_add_loop_test(tests, values, 0, count);
     tcase_add_loop_test(tests, threads, 0, count);
     tcase_add_test(tests, selections);

@@ -66,6 +66,17 @@ clsa_status clsa_fail_memory(clsa_error *error, const char *what, size_t size)
                      what);
 }
 
+clsa_status clsa_progress_tell(const struct clsa_progress *progress,
+                               uint64_t done, uint64_t total, const char *what,
+                               clsa_error *error)
+{
+    if (!progress->on_progress ||
+        !progress->on_progress(progress->user, done, total))
+        return CLSA_OK;
+    return clsa_fail(error, CLSA_ERR_STOPPED, "%s: the caller stopped it",
+                     what);
+}
+
 const char *clsa_status_name(clsa_status status)
 {
     static const char *const names[] = {

@@ -30,6 +30,17 @@ clsa_status clsa_fail_memory(clsa_error *error, const char *what, size_t size);
 clsa_status clsa_fail_io(clsa_error *error, const char *format, ...)
     CLSA_PRINTF(2, 3);
 
+/* A callback of the caller, or none. */
+struct clsa_progress {
+    int (*on_progress)(void *user, uint64_t done, uint64_t total);
+    void *user;
+};
+
+/* Call it; CLSA_ERR_STOPPED, with the name of the work, where it says so. */
+clsa_status clsa_progress_tell(const struct clsa_progress *progress,
+                               uint64_t done, uint64_t total, const char *what,
+                               clsa_error *error);
+
 /* Return from the function with the status of a call that failed. */
 #define CLSA_TRY(call)                                                         \
     do {                                                                       \

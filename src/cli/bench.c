@@ -6,10 +6,12 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "bench/team.h"
 #include "simd/simd.h"
 #include "src/cli/bench.h"
 #include "src/cli/commands.h"
 #include "src/cli/message.h"
+#include "src/cli/progress.h"
 
 static const struct cli_command *const kinds[] = {
     &cli_command_bench_machine, &cli_command_bench_kernels,
@@ -17,6 +19,7 @@ static const struct cli_command *const kinds[] = {
 
 static int bench_run_kind(int argc, char **argv)
 {
+    bench_stop_when(cli_interrupt_seen);
     return cli_commands_run(kinds, "clsa bench", cli_command_bench.summary,
                             argc, argv);
 }

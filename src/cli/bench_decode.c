@@ -133,8 +133,7 @@ static int fill_session(const struct bench_decode *d,
     static const clsa_append none = {.want = CLSA_WANT_NONE};
     clsa_error error;
 
-    if (cli_interrupt_seen())
-        return cli_progress_interrupted();
+    CLI_TRY(cli_interrupt_check());
     if (d->text.count != 0)
         return cli_append(c->sessions[i], d->text.ids + i * c->stride,
                           (size_t)c->depth, &none, CLI_QUIET);

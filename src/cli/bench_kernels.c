@@ -12,6 +12,7 @@
 #include "src/cli/files.h"
 #include "src/cli/machine.h"
 #include "src/cli/message.h"
+#include "src/cli/progress.h"
 
 struct kernels_options {
     struct cli_common common;
@@ -49,18 +50,20 @@ static int print_line(void *context, const struct bench_result *r)
     printf("%-14s %-42s %-12s %10.2f %7.1f %8.1f %-6s %8.1f %5.0f%% %8.2f\n",
            r->kernel, r->size, r->level, r->ns * 1e-3, r->gbs, r->gflops,
            r->limit, r->peak, r->share * 100, r->speedup);
-    return fflush(stdout) != 0;
+    return fflush(stdout) != 0 || cli_interrupt_seen();
 }
 
 static int add_object(void *context, const struct bench_result *r)
 {
-    return cli_json_append(
+    int status = cli_json_append(
         context,
         json_pack("{ss ss ss si sf sf sf ss sf sf sf}", "kernel", r->kernel,
                   "level", r->level, "size", r->size, "threads",
                   (int)r->threads, "ns", r->ns, "gbs", r->gbs, "gflops",
                   r->gflops, "limit", r->limit, "peak", r->peak, "share",
                   r->share, "speedup", r->speedup));
+
+    return status != CLI_DONE || cli_interrupt_seen();
 }
 
 static int explain(enum bench_outcome outcome, const struct bench_result *r,
@@ -81,6 +84,7 @@ static int explain(enum bench_outcome outcome, const struct bench_result *r,
                         "run check_kernels --filter %s",
                         r->kernel, r->level, r->kernel);
     default:
+        CLI_TRY(cli_interrupt_check());
         return CLI_FAILED;
     }
 }

@@ -13,6 +13,7 @@
 #include "src/cli/files.h"
 #include "src/cli/machine.h"
 #include "src/cli/message.h"
+#include "src/cli/progress.h"
 
 enum {
     STEPS = 12, /* thread counts: powers of two up to 1024, and all */
@@ -44,7 +45,7 @@ struct machine {
 
 /* ---------------------------------------------------------------- measure */
 
-static void measure_reads(struct machine *m, const struct bench_buffer *buffer)
+static int measure_reads(struct machine *m, const struct bench_buffer *buffer)
 {
     unsigned i, place;
 
@@ -55,11 +56,14 @@ static void measure_reads(struct machine *m, const struct bench_buffer *buffer)
         s->bytes[0] = share / CLSA_PEAK_UNIT * CLSA_PEAK_UNIT;
         for (place = 1; place < PLACES; place++)
             s->bytes[place] = bench_cache_bytes(&m->caches, place, s->threads);
-        for (place = 0; place < PLACES; place++)
+        for (place = 0; place < PLACES; place++) {
+            CLI_TRY(cli_interrupt_check());
             if (s->bytes[place] != 0 && s->bytes[place] <= share)
                 s->read[place] = bench_read(m->loops, s->threads, buffer->data,
                                             s->bytes[place]);
+        }
     }
+    return CLI_DONE;
 }
 
 /* One thread and all. */
@@ -77,6 +81,7 @@ static int measure_gathers(struct machine *m, const struct bench_buffer *buffer,
         for (j = 0; has_gather(m, i) && j < ROWS; j++) {
             struct step *s = &m->step[i];
 
+            CLI_TRY(cli_interrupt_check());
             s->gather[pages][j] =
                 bench_gather(m->loops, s->threads, buffer, row_bytes[j],
                              BENCH_PACKED, &s->ahead[pages][j]);
@@ -89,27 +94,31 @@ static int measure_gathers(struct machine *m, const struct bench_buffer *buffer,
 static int measure_memory(struct machine *m, enum bench_pages pages)
 {
     struct bench_buffer buffer;
-    int status;
+    int status = CLI_DONE;
 
     if (bench_buffer_open(&buffer, bench_memory_bytes(), pages, m->threads))
         return cli_fail_memory();
     if (pages == BENCH_HUGE)
-        measure_reads(m, &buffer);
-    status = measure_gathers(m, &buffer, pages);
+        status = measure_reads(m, &buffer);
+    if (status == CLI_DONE)
+        status = measure_gathers(m, &buffer, pages);
     bench_buffer_close(&buffer);
     return status;
 }
 
-static void measure_arithmetic(struct machine *m)
+static int measure_arithmetic(struct machine *m)
 {
     unsigned i, j;
 
     for (i = 0; i < m->count; i++) {
         m->step[i].fma = bench_fma(m->loops, m->step[i].threads);
-        for (j = 0; m->loops->product[j].name != NULL; j++)
+        for (j = 0; m->loops->product[j].name != NULL; j++) {
+            CLI_TRY(cli_interrupt_check());
             m->step[i].product[j] =
                 bench_product(m->loops, j, m->step[i].threads);
+        }
     }
+    return CLI_DONE;
 }
 
 static int measure(struct machine *m)
@@ -123,8 +132,7 @@ static int measure(struct machine *m)
     bench_caches_read(&m->caches);
     CLI_TRY(measure_memory(m, BENCH_SMALL));
     CLI_TRY(measure_memory(m, BENCH_HUGE));
-    measure_arithmetic(m);
-    return CLI_DONE;
+    return measure_arithmetic(m);
 }
 
 /* ------------------------------------------------------------------- text */

@@ -25,8 +25,10 @@ int bench_decode_peaks(struct bench_decode *d)
         .threads = d->info.threads,
         .simd = d->info.simd,
         .row_bytes = ((size_t)row_of(d) + 63) / 64 * 64};
+    int failed = bench_measure_peaks(&d->peaks, &request);
 
-    if (bench_measure_peaks(&d->peaks, &request) != 0)
+    CLI_TRY(cli_interrupt_check());
+    if (failed)
         return cli_fail("no memory to measure the peaks of the machine with");
     return CLI_DONE;
 }
@@ -78,6 +80,7 @@ static int compare_cost(const struct bench_decode *d,
     bench_cost_of(&step, &d->peaks, 1, 1, &cost); /* for the bytes */
     stream = cost.weights + cost.index + cost.cache;
     CLI_TRY(read_at(d, stream, &stream));
+    CLI_TRY(cli_interrupt_check());
     CLI_TRY(read_at(d, set, &set));
     bench_cost_of(&step, &d->peaks, stream, set, &r->cost);
     return CLI_DONE;
@@ -129,8 +132,7 @@ static int run_step(const struct bench_decode *d, const struct bench_case *c,
     double start;
     uint64_t i;
 
-    if (cli_interrupt_seen())
-        return cli_progress_interrupted();
+    CLI_TRY(cli_interrupt_check());
     for (i = 0; i < c->batch; i++)
         ids[i] = token_at(d, c, i, n);
     start = now_ms();

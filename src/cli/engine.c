@@ -28,6 +28,24 @@ const char *cli_model_path(const struct cli_common *common)
     return CLSA_PKGDATADIR "/clsa-tiny-q8_0.gguf";
 }
 
+static int on_work(void *user, uint64_t done, uint64_t total)
+{
+    (void)user;
+    (void)done;
+    (void)total;
+    return cli_interrupt_seen();
+}
+
+void cli_model_options(const struct cli_common *common,
+                       clsa_model_options *options)
+{
+    clsa_model_options_init(options);
+    options->threads = (uint32_t)common->threads;
+    options->simd = common->simd;
+    options->numa = common->numa;
+    options->on_progress = on_work;
+}
+
 int cli_model_open(const struct cli_common *common, clsa_model **model)
 {
     const char *path = cli_model_path(common);
@@ -38,10 +56,7 @@ int cli_model_open(const struct cli_common *common, clsa_model **model)
     if (common->model == NULL && access(path, R_OK) != 0)
         return cli_fail("%s: %s: give a model with -m FILE or CLSA_MODEL", path,
                         strerror(errno));
-    clsa_model_options_init(&options);
-    options.threads = (uint32_t)common->threads;
-    options.simd = common->simd;
-    options.numa = common->numa;
+    cli_model_options(common, &options);
     if (clsa_model_open(model, path, &options, &error) != CLSA_OK)
         return cli_fail_option(&error);
     clsa_model_get_info(*model, &info);
@@ -125,8 +140,7 @@ int cli_append(clsa_session *session, const int32_t *ids, size_t count,
     clsa_append append = *how;
     clsa_error error;
 
-    if (cli_interrupt_seen())
-        return cli_progress_interrupted();
+    CLI_TRY(cli_interrupt_check());
     append.on_logits = how->on_logits != NULL ? on_logits : NULL;
     append.on_progress = on_progress;
     append.user = &reading;

@@ -15,6 +15,10 @@
    installation give, in this order. Static storage or that of argv. */
 const char *cli_model_path(const struct cli_common *common);
 
+/* Options of a model, which stops making random values when the user asks. */
+void cli_model_options(const struct cli_common *common,
+                       clsa_model_options *options);
+
 int cli_model_open(const struct cli_common *common, clsa_model **model);
 
 /* Options of a session; `need` tokens are enough where -c is not given (0:

@@ -136,3 +136,8 @@ int cli_interrupt_seen(void)
 {
     return interrupts != 0;
 }
+
+int cli_interrupt_check(void)
+{
+    return cli_interrupt_seen() ? cli_progress_interrupted() : CLI_DONE;
+}

@@ -25,6 +25,9 @@ void cli_interrupt_install(void);
 /* 1 once the user has asked to stop. */
 int cli_interrupt_seen(void);
 
+/* The same as an exit status: CLI_DONE, or CLI_INTERRUPTED, which is said. */
+int cli_interrupt_check(void);
+
 /* Say how far the interrupted work was. Returns CLI_INTERRUPTED. */
 int cli_progress_interrupted(void);
 

@@ -2,6 +2,7 @@
 /* Named shapes, the parser of KEY=VALUE pairs, and models of them. */
 #include <string.h>
 
+#include "src/cli/engine.h"
 #include "src/cli/machine.h"
 #include "src/cli/message.h"
 #include "src/cli/shape.h"
@@ -166,10 +167,7 @@ int cli_shape_open(const struct cli_common *common, const clsa_shape *shape,
     clsa_error error;
 
     CLI_TRY(cli_machine_fits("random weights", cli_shape_bytes(shape, type)));
-    clsa_model_options_init(&options);
-    options.threads = (uint32_t)common->threads;
-    options.simd = common->simd;
-    options.numa = common->numa;
+    cli_model_options(common, &options);
     if (clsa_model_random(model, shape, type, &options, &error) != CLSA_OK)
         return cli_fail_option(&error);
     return CLI_DONE;

@@ -8,10 +8,14 @@
 #include "src/base/random.h"
 #include "src/engine/session.h"
 
+/* Values that the threads make between two looks at the caller's wish. */
+#define SLAB ((size_t)1 << 23)
+
 struct fill {
     struct clsa_session *session;
     uint64_t tokens, seed;
-    float *rows; /* [threads][2 g e + e_i] */
+    uint64_t first, count; /* rows to make now */
+    float *rows;           /* [threads][2 g e + e_i] */
 };
 
 static size_t row_values(const struct clsa_hparams *hp)
@@ -26,8 +30,8 @@ static void fill_cache(const struct fill *f, const struct clsa_worker *w)
     const size_t n = row_values(hp), ge = (size_t)hp->cross.g * hp->cross.e;
     float *row = f->rows + w->id * n;
     size_t begin, end;
-    clsa_share(w, (size_t)f->tokens, &begin, &end);
-    for (size_t i = begin; i < end; i++) {
+    clsa_share(w, (size_t)f->count, &begin, &end);
+    for (size_t i = (size_t)f->first + begin; i < f->first + end; i++) {
         uint64_t stream = clsa_random_stream(f->seed, i);
         clsa_random_floats(row, n, stream, CLSA_RANDOM_UNIT);
         clsa_cache_write(&s->cache, s->model->simd, i, row, row + ge,
@@ -61,7 +65,24 @@ static void work(void *context, struct clsa_worker *w)
 {
     const struct fill *f = context;
     fill_cache(f, w);
-    fill_windows(f, w, window_rows(f));
+    if (f->first + f->count == f->tokens)
+        fill_windows(f, w, window_rows(f));
+}
+
+/* Some rows at a time; the caller may stop it between them. */
+static clsa_status fill_all(struct fill *f, clsa_error *error)
+{
+    const struct clsa_model *model = f->session->model;
+    const uint64_t most = SLAB / row_values(&model->hp) + 1;
+    for (; f->first < f->tokens; f->first += f->count) {
+        f->count = f->tokens - f->first;
+        if (f->count > most)
+            f->count = most;
+        clsa_team_run(model->team, work, f);
+        CLSA_TRY(clsa_progress_tell(&model->progress, f->first + f->count,
+                                    f->tokens, "random rows", error));
+    }
+    return CLSA_OK;
 }
 
 static clsa_status check_fill(const struct clsa_session *s, uint64_t tokens,
@@ -91,15 +112,17 @@ clsa_status clsa_session_fill_random(clsa_session *session, uint64_t tokens,
                                      uint64_t seed, clsa_error *error)
 {
     struct clsa_team *team = session->model->team;
-    struct fill f = {session, tokens, seed, NULL};
+    struct fill f = {.session = session, .tokens = tokens, .seed = seed};
     size_t bytes =
         clsa_team_size(team) * row_values(&session->model->hp) * sizeof *f.rows;
     CLSA_TRY(check_fill(session, tokens, error));
     CLSA_TRY(clsa_cache_reserve(&session->cache, tokens, error));
     if (!(f.rows = clsa_mem_map(bytes)))
         return clsa_fail_memory(error, "random rows", bytes);
-    clsa_team_run(team, work, &f);
+    clsa_status status = fill_all(&f, error);
     clsa_mem_unmap(f.rows, bytes);
+    if (status)
+        return status;
     session->length = session->cache.length = tokens;
     session->window.base = session->window.exact = tokens - window_rows(&f);
     session->window.end = tokens;

@@ -119,6 +119,7 @@ static clsa_status open_machine(struct clsa_model *m,
                                 const clsa_model_options *options,
                                 clsa_error *error)
 {
+    m->progress = (struct clsa_progress){options->on_progress, options->user};
     CLSA_TRY(choose_simd(m, options->simd, error));
     CLSA_TRY(clsa_numa_open(&m->numa, options->numa, error));
     return clsa_team_open(&m->team, options->threads, m->numa, error);
@@ -141,7 +142,7 @@ static clsa_status open_random(struct clsa_model *m, const clsa_shape *shape,
 {
     static const char name[] = "random weights";
     CLSA_TRY(clsa_random_open(&m->gguf, &m->hp, shape, type, m->simd, m->team,
-                              error));
+                              &m->progress, error));
     CLSA_TRY(open_network(m, error));
     if (!(m->name = clsa_mem_dup(name, strlen(name))))
         return clsa_fail_memory(error, "a model", sizeof name);

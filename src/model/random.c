@@ -26,6 +26,9 @@
 /* Values stored at once: whole blocks of every format. */
 #define CHUNK 1024
 
+/* Values that the threads make between two looks at the caller's wish. */
+#define SLAB ((size_t)1 << 23)
+
 /* ---------------------------------------------------------------- sizes */
 
 static clsa_status check_size(const char *name, uint32_t value, uint32_t min,
@@ -244,9 +247,12 @@ static clsa_status take_memory(struct clsa_gguf *g, clsa_error *error)
 
 /* --------------------------------------------------------------- values */
 
+/* What the threads work on: some rows of a matrix. */
 struct filling {
-    const struct clsa_gguf *gguf;
     const struct clsa_simd *simd;
+    const struct clsa_gguf_tensor *tensor;
+    uint64_t seed;
+    size_t first, rows;
 };
 
 static void fill_row(const struct clsa_simd *simd, enum clsa_format format,
@@ -263,29 +269,59 @@ static void fill_row(const struct clsa_simd *simd, enum clsa_format format,
 static void fill(void *context, struct clsa_worker *w)
 {
     const struct filling *f = context;
-    for (size_t i = 0; i < f->gguf->tensor_count; i++) {
-        const struct clsa_gguf_tensor *t = &f->gguf->tensors[i];
-        enum clsa_format format = CLSA_F32;
-        size_t begin, end, cols = (size_t)t->shape[0];
-        clsa_gguf_format(t->type, &format);
-        size_t bytes = clsa_format_bytes(format, cols);
-        unsigned char *data = (unsigned char *)(uintptr_t)t->data;
-        if (t->dims == 1) {
-            for (size_t j = 0; w->id == 0 && j < cols; j++)
-                ((float *)(void *)data)[j] = 1.0f;
-            continue;
+    enum clsa_format format = CLSA_F32;
+    size_t begin, end, cols = (size_t)f->tensor->shape[0];
+    clsa_gguf_format(f->tensor->type, &format);
+    size_t bytes = clsa_format_bytes(format, cols);
+    unsigned char *data = (unsigned char *)(uintptr_t)f->tensor->data;
+    clsa_share(w, f->rows, &begin, &end);
+    for (size_t j = f->first + begin; j < f->first + end; j++)
+        fill_row(f->simd, format, data + j * bytes, cols,
+                 clsa_random_stream(f->seed, j));
+}
+
+static void fill_vector(const struct clsa_gguf_tensor *t)
+{
+    float *data = (float *)(uintptr_t)t->data;
+    for (size_t i = 0; i < t->shape[0]; i++)
+        data[i] = 1.0f;
+}
+
+/* All tensors, some rows at a time; the caller may stop it between them. */
+static clsa_status fill_all(struct filling *f, const struct clsa_gguf *g,
+                            struct clsa_team *team,
+                            const struct clsa_progress *progress,
+                            clsa_error *error)
+{
+    uint64_t done = 0, total = 0;
+    for (size_t i = 0; i < g->tensor_count; i++)
+        total += g->tensors[i].shape[0] * g->tensors[i].shape[1];
+    for (size_t i = 0; i < g->tensor_count; i++) {
+        const struct clsa_gguf_tensor *t = f->tensor = &g->tensors[i];
+        const size_t cols = (size_t)t->shape[0], rows = (size_t)t->shape[1];
+        f->seed = SEED + i;
+        f->rows = cols < SLAB ? SLAB / cols : 1;
+        if (t->dims == 1)
+            fill_vector(t);
+        for (f->first = 0; t->dims > 1 && f->first < rows;
+             f->first += f->rows) {
+            if (f->rows > rows - f->first)
+                f->rows = rows - f->first;
+            clsa_team_run(team, fill, f);
+            done += f->rows * cols;
+            CLSA_TRY(clsa_progress_tell(progress, done, total, "random weights",
+                                        error));
         }
-        clsa_share(w, (size_t)t->shape[1], &begin, &end);
-        for (size_t j = begin; j < end; j++)
-            fill_row(f->simd, format, data + j * bytes, cols,
-                     clsa_random_stream(SEED + i, j));
     }
+    return CLSA_OK;
 }
 
 clsa_status clsa_random_open(struct clsa_gguf **gguf, struct clsa_hparams *hp,
                              const clsa_shape *shape, clsa_type type,
                              const struct clsa_simd *simd,
-                             struct clsa_team *team, clsa_error *error)
+                             struct clsa_team *team,
+                             const struct clsa_progress *progress,
+                             clsa_error *error)
 {
     enum clsa_format format;
     CLSA_TRY(check_shape(shape, error));
@@ -306,12 +342,13 @@ clsa_status clsa_random_open(struct clsa_gguf **gguf, struct clsa_hparams *hp,
         status = list_tensors(&b, hp, shape->tied != 0);
     if (status == CLSA_OK)
         status = take_memory(g, error);
+    if (status == CLSA_OK)
+        status =
+            fill_all(&(struct filling){.simd = simd}, g, team, progress, error);
     if (status != CLSA_OK) {
         clsa_gguf_close(g);
         return status;
     }
-    struct filling filling = {g, simd};
-    clsa_team_run(team, fill, &filling);
     *gguf = g;
     return CLSA_OK;
 }

@@ -19,6 +19,8 @@
 clsa_status clsa_random_open(struct clsa_gguf **gguf, struct clsa_hparams *hp,
                              const clsa_shape *shape, clsa_type type,
                              const struct clsa_simd *simd,
-                             struct clsa_team *team, clsa_error *error);
+                             struct clsa_team *team,
+                             const struct clsa_progress *progress,
+                             clsa_error *error);
 
 #endif /* CLSA_MODEL_RANDOM_H */

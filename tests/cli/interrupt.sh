@@ -16,3 +16,14 @@ clsa run --session s --temp 0 -p " The" -n 1 | wc -l
 interrupt -p "The ferry" --session t -t 1 -c 128K 2>&1 |
     sed -E 's/after [0-9]+ gen/after N gen/'
 clsa run --session t --temp 0 -n 1 -c 128K | wc -l
+# Measurements end at once, too.
+measure() {
+    "$program" bench "$@" >/dev/null &
+    sleep 1
+    kill -INT $!
+    wait $!
+    echo "exit status $?"
+}
+measure machine -t 1
+measure kernels -t 1
+measure decode --shape 1b --type q4_k -t 1
