@@ -194,7 +194,7 @@ int cli_policies_parse(const struct cli_common *common, const clsa_model *model,
 }
 
 int cli_policies_check(const struct cli_policies *policies,
-                       clsa_session *session)
+                       clsa_session *session, const char *where)
 {
     clsa_error error;
     size_t i;
@@ -202,7 +202,8 @@ int cli_policies_check(const struct cli_policies *policies,
     for (i = 0; i < policies->count; i++)
         if (clsa_session_set_attention(session, policies->names[i], &error) !=
             CLSA_OK)
-            return cli_fail_option(&error);
+            return where == NULL ? cli_fail_option(&error)
+                                 : cli_fail("%s: %s", where, error.message);
     return CLI_DONE;
 }
 

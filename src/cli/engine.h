@@ -59,9 +59,10 @@ struct cli_policies {
 int cli_policies_parse(const struct cli_common *common, const clsa_model *model,
                        struct cli_policies *policies);
 
-/* Have a session check all of them, before any work. */
+/* Have a session check all of them, before any work; `where` they are, NULL
+   for --attention. */
 int cli_policies_check(const struct cli_policies *policies,
-                       clsa_session *session);
+                       clsa_session *session, const char *where);
 void cli_policies_free(struct cli_policies *policies);
 
 #endif /* CLSA_CLI_ENGINE_H */

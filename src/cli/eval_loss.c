@@ -78,10 +78,12 @@ static int read_entry(struct loss *loss, const json_t *json, size_t number,
 {
     const char *path = loss->options->ids;
     struct cli_common common = loss->options->common;
-    const char *own = json_string_value(json_object_get(json, "policy"));
+    const json_t *policy = json_object_get(json, "policy");
 
+    if (policy != NULL && !json_is_string(policy))
+        return cli_fail("%s: entry %zu: the policy is no text", path, number);
     if (common.attention == NULL)
-        common.attention = own;
+        common.attention = json_string_value(policy);
     CLI_TRY(cli_json_ids(json_object_get(json, "ids"), loss->vocab, path,
                          number, &entry->ids));
     CLI_TRY(read_positions(json_object_get(json, "positions"), path, number,
@@ -163,24 +165,37 @@ static int print_results(const struct loss *loss)
     return CLI_DONE;
 }
 
+/* The policies of an entry, which are its own without --attention. */
+static int check_entry(const struct loss *loss, size_t number)
+{
+    const struct loss_options *o = loss->options;
+    char where[4096 + 32];
+
+    snprintf(where, sizeof where, "%s: entry %zu", o->ids, number);
+    return cli_policies_check(&loss->entries[number].policies, loss->session,
+                              o->common.attention == NULL ? where : NULL);
+}
+
 static int eval_entries(struct loss *loss)
 {
     struct cli_scorer scorer = {.vocab = loss->vocab};
     const struct cli_common *common = &loss->options->common;
+    const char *first = NULL;
     size_t i;
 
     CLI_TRY(read_entries(loss));
     if (loss->count == 0)
         return print_results(loss);
-    CLI_TRY(cli_session_open(common, loss->model, loss->longest,
-                             loss->entries[0].policies.names[0],
+    if (common->attention != NULL)
+        first = loss->entries[0].policies.names[0];
+    CLI_TRY(cli_session_open(common, loss->model, loss->longest, first,
                              &loss->session));
     if (loss->longest > clsa_session_context(loss->session))
         return cli_fail("%s: an entry of %" PRIu64 " tokens does not fit the "
                         "context: use -c %" PRIu64,
                         loss->options->ids, loss->longest, loss->longest);
     for (i = 0; i < loss->count; i++)
-        CLI_TRY(cli_policies_check(&loss->entries[i].policies, loss->session));
+        CLI_TRY(check_entry(loss, i));
     scorer.session = loss->session;
     cli_progress_start("reading", "tokens", loss->work);
     for (i = 0; i < loss->count; i++)

@@ -227,7 +227,7 @@ static int eval_file(struct evaluation *work)
     CLI_TRY(open_sampler(work));
     CLI_TRY(cli_session_open(&o->common, work->model, work->needles.longest,
                              work->policies.names[0], &work->session));
-    CLI_TRY(cli_policies_check(&work->policies, work->session));
+    CLI_TRY(cli_policies_check(&work->policies, work->session, NULL));
     CLI_TRY(check_room(work));
     work->recalled = calloc(work->policies.count, sizeof *work->recalled);
     if (work->recalled == NULL)

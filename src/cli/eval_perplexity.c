@@ -127,9 +127,13 @@ static int eval_text(struct perplexity *work)
 
     CLI_TRY(cli_policies_parse(&o->common, work->model, &work->policies));
     CLI_TRY(tokenize_file(work));
+    if (work->ids.count < 2)
+        return cli_fail("%s: is too short, two tokens are the least: give a "
+                        "longer text",
+                        o->file);
     CLI_TRY(cli_session_open(&o->common, work->model, work->ids.count,
                              work->policies.names[0], &work->session));
-    CLI_TRY(cli_policies_check(&work->policies, work->session));
+    CLI_TRY(cli_policies_check(&work->policies, work->session, NULL));
     work->window = clsa_session_context(work->session);
     if (work->window < 2)
         return cli_usage(&cli_command_eval_perplexity,

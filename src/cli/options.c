@@ -60,7 +60,7 @@ static const struct cli_option session_options[] = {
      .help = "tokens that fit; default: what the command needs",
      .offset = COMMON(context),
      .min = 1,
-     .max = UINT32_MAX},
+     .max = (uint64_t)1 << 31},
     {.kind = CLI_TEXT,
      .name = "attention",
      .argument = "POLICY",
@@ -208,6 +208,12 @@ static const char *choice_find(const char *choices, const char *text, int fold)
     return NULL;
 }
 
+int cli_parse_type(const char *text, const char *choices, clsa_type *type)
+{
+    return choice_find(choices, text, 1) != NULL &&
+           clsa_type_parse(text, type, NULL) == CLSA_OK;
+}
+
 static int texts_add(struct cli_texts *texts, const char *value)
 {
     const char **grown =
@@ -242,8 +248,7 @@ static int store_type(const struct cli_command *command,
                       const struct cli_option *option, const char *text,
                       clsa_type *place)
 {
-    if (choice_find(option->argument, text, 1) != NULL &&
-        clsa_type_parse(text, place, NULL) == CLSA_OK)
+    if (cli_parse_type(text, option->argument, place))
         return CLI_DONE;
     return cli_usage(command, "--%s: '%s' is none of %s", option->name, text,
                      option->argument);

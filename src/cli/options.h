@@ -29,6 +29,9 @@ enum cli_kind {
     CLI_VERSION  /* acts at once */
 };
 
+/* Types of matrices, in the form of `argument`. */
+#define CLI_WEIGHT_TYPES "f32|f16|bf16|q8_0|q4_0|q4_k|q6_k"
+
 struct cli_option {
     enum cli_kind kind;
     char letter; /* short name, or 0 */
@@ -108,6 +111,7 @@ void cli_options_version(void);
 /* Strict parsers: all of the text, in range, or 0 is returned. */
 int cli_parse_size(const char *text, uint64_t min, uint64_t max,
                    uint64_t *value);
+int cli_parse_type(const char *text, const char *choices, clsa_type *type);
 int cli_parse_real(const char *text, double low, double high, double *value);
 
 #endif /* CLSA_CLI_OPTIONS_H */

@@ -23,7 +23,4 @@ uint64_t cli_shape_bytes(const clsa_shape *shape, clsa_type type);
 int cli_shape_open(const struct cli_common *common, const clsa_shape *shape,
                    clsa_type type, clsa_model **model);
 
-/* Types of weights, for the table of options. */
-#define CLI_WEIGHT_TYPES "f32|f16|bf16|q8_0|q4_0|q4_k|q6_k"
-
 #endif /* CLSA_CLI_SHAPE_H */

@@ -138,8 +138,10 @@ int cli_writing_run(const struct cli_writing *writing,
     CLI_TRY(cli_output_check(to));
     clsa_write_options_init(&options);
     if (writing->type != NULL) {
-        if (clsa_type_parse(writing->type, &type, &error) != CLSA_OK)
-            return cli_fail_option(&error);
+        if (!cli_parse_type(writing->type, CLI_WEIGHT_TYPES, &type)) {
+            cli_fail("type '%s' is none of " CLI_WEIGHT_TYPES, writing->type);
+            return CLI_USAGE;
+        }
         options.type = (int)type;
     }
     options.keep = writing->keep.values;

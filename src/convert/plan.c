@@ -63,10 +63,11 @@ static clsa_status parse_keep(const char *keep, size_t *size, clsa_type *type,
     if (!equal || equal == keep || equal - keep >= CLSA_PLAN_NAME)
         return clsa_fail(error, CLSA_ERR_ARGUMENT,
                          "option keep: '%s' is not PATTERN=TYPE", keep);
-    CLSA_TRY(clsa_type_parse(equal + 1, type, error));
-    if (*type == CLSA_TYPE_I8)
+    if (clsa_type_parse(equal + 1, type, NULL) || *type == CLSA_TYPE_I8)
         return clsa_fail(error, CLSA_ERR_ARGUMENT,
-                         "option keep: '%s': i8 is no type of tensors", keep);
+                         "option keep: '%s': the type has to be f32, f16, "
+                         "bf16, q8_0, q4_0, q4_k or q6_k",
+                         keep);
     *size = (size_t)(equal - keep);
     return CLSA_OK;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Parsing of policies, and the rows of those that need no index. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,23 +19,37 @@ static const struct {
     {"sink", CLSA_POLICY_SINK, true, CLSA_SINK_ROWS + 1},
 };
 
+#define MOST_ROWS (UINT32_C(1) << 31)
+
 static clsa_status unknown(const char *text, clsa_error *error)
 {
     return clsa_fail(error, CLSA_ERR_ARGUMENT,
-                     "unknown attention policy '%s': use clsa, clsa:K (K >= "
-                     "1), dense, window:N (N >= 1) or sink:N (N >= 5)",
+                     "option attention: unknown policy '%s': use clsa, "
+                     "clsa:K (K >= 1), dense, window:N (N >= 1) or sink:N (N "
+                     ">= 5)",
                      text);
 }
 
-/* The number behind the colon: digits only, least..2^31. */
+static clsa_status out_of_range(const char *text, uint32_t least,
+                                clsa_error *error)
+{
+    return clsa_fail(error, CLSA_ERR_ARGUMENT,
+                     "option attention: '%s' is out of range: use %" PRIu32
+                     " to %" PRIu32 " rows",
+                     text, least, MOST_ROWS);
+}
+
+static bool is_number(const char *text)
+{
+    return *text && !text[strspn(text, "0123456789")];
+}
+
+/* The number behind the colon, least..MOST_ROWS. */
 static bool parse_count(const char *text, uint32_t least, uint32_t *count)
 {
-    char *end;
-    if (*text < '0' || *text > '9')
-        return false;
     errno = 0;
-    unsigned long long n = strtoull(text, &end, 10);
-    if (errno || *end || n < least || n > UINT32_C(1) << 31)
+    unsigned long long n = strtoull(text, NULL, 10);
+    if (errno || n < least || n > MOST_ROWS)
         return false;
     *count = (uint32_t)n;
     return true;
@@ -53,13 +68,14 @@ clsa_status clsa_policy_parse(struct clsa_policy *policy, const char *text,
             return unknown(text, error);
 
     uint32_t rows = kinds[i].kind == CLSA_POLICY_CLSA ? hp->top_k : 0;
-    if (colon ? kinds[i].least == 0 ||
-                    !parse_count(colon + 1, kinds[i].least, &rows)
+    if (colon ? kinds[i].least == 0 || !is_number(colon + 1)
               : kinds[i].count_required)
         return unknown(text, error);
+    if (colon && !parse_count(colon + 1, kinds[i].least, &rows))
+        return out_of_range(text, kinds[i].least, error);
     if (kinds[i].kind == CLSA_POLICY_CLSA && !hp->index_size)
         return clsa_fail(error, CLSA_ERR_UNSUPPORTED,
-                         "attention policy '%s': the model has no indexer; "
+                         "option attention: '%s': the model has no indexer; "
                          "use dense, window:N or sink:N",
                          text);
     policy->kind = kinds[i].kind;

@@ -43,9 +43,10 @@ static clsa_status check_options(const struct clsa_session *s,
                                  clsa_error *error)
 {
     if (s->context < 1 || s->context > MAX_CONTEXT)
-        return clsa_fail(
-            error, CLSA_ERR_ARGUMENT, "context of %llu tokens: use 1 to %llu",
-            (unsigned long long)s->context, (unsigned long long)MAX_CONTEXT);
+        return clsa_fail(error, CLSA_ERR_ARGUMENT,
+                         "option context: %llu tokens: use 1 to %llu",
+                         (unsigned long long)s->context,
+                         (unsigned long long)MAX_CONTEXT);
     if (s->prefill_block < 1 || s->prefill_block > MAX_BLOCK)
         return clsa_fail(error, CLSA_ERR_ARGUMENT,
                          "prefill block of %u tokens: use 1 to %d",

@@ -33,6 +33,11 @@ clsa eval loss --ids ids --attention dense,clsa:1 --json |
 clsa eval loss --ids ids | sed -E 's/[0-9]+\.[0-9]+$/X/'
 echo '[{"ids": [284, 264], "positions": [1]}]' >ids
 clsa eval loss --ids ids
+for policy in 5 '"bogus"' '"window:0"'; do
+    echo '[{"ids": [284, 264, 17], "positions": [1]},
+           {"ids": [284, 264, 17], "positions": [1], "policy": '"$policy"'}]' >ids
+    clsa eval loss --ids ids
+done
 
 for i in {1..40}; do echo "The lamp in tower $i was lit."; done >text
 clsa eval perplexity --file text -c 128 --attention dense,clsa --json -q |
@@ -41,6 +46,8 @@ clsa eval perplexity --file text -c 128 --positions all |
     sed -E 's/ +[0-9]+\.[0-9]+ +[0-9.]+$/ X/'
 clsa eval perplexity --file text -c 64K
 clsa eval perplexity --file text -c 1
+: >empty
+clsa eval perplexity --file empty
 
 # Outputs appear when they are whole, and a pipe is written to as it is.
 echo '[[284, 264]]' >ids

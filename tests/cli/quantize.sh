@@ -14,6 +14,8 @@ clsa quantize a.gguf c.gguf i8
 clsa quantize a.gguf c.gguf q5_k
 clsa quantize a.gguf c.gguf
 clsa quantize a.gguf c.gguf f16 --keep token_embd.weight
+clsa quantize a.gguf c.gguf f16 --keep token_embd.weight=i8
+clsa convert . -o c.gguf --type bogus
 clsa quantize a.gguf missing/c.gguf f16
 clsa quantize missing.gguf c.gguf f16
 ls

@@ -28,6 +28,9 @@ clsa run -p x --kv-type i8
 clsa run -p x --index-type q8_0
 clsa run -p x --attention sparse
 clsa run -p x --attention window:0
+clsa run -p x --attention clsa:99999999999
+clsa run -p x --attention clsa:-1
+clsa run -p x -c 3G
 clsa eval logits --ids x.json
 clsa eval loss
 clsa eval needles --file a b
