@@ -20,6 +20,9 @@
 
 enum { LIST = 32, MIN_STEPS = 20 };
 
+/* Of --type where it is not given: index keys have it, weights never. */
+#define NO_TYPE CLSA_TYPE_I8
+
 struct decode_options {
     struct cli_common common;
     const char *shape, *depth, *batch, *fill;
@@ -92,18 +95,31 @@ static int parse_numbers(const char *option, const char *text, uint64_t max,
 
 /* -------------------------------------------------------------- the fill */
 
-/* Tokens of the text, or the number of random ones. */
-static int read_text(struct bench_decode *d, const char *fill)
+/* The file of --fill text:FILE, or NULL. */
+static int parse_fill(const char *fill, const char **file)
+{
+    const struct cli_command *self = &cli_command_bench_decode;
+
+    *file = NULL;
+    if (strcmp(fill, "random") == 0)
+        return CLI_DONE;
+    if (strncmp(fill, "text:", 5) != 0)
+        return cli_usage(self, "--fill: '%s' is neither random nor text:FILE",
+                         fill);
+    if (fill[5] == '\0')
+        return cli_usage(self, "--fill text: needs the name of a file");
+    *file = fill + 5;
+    return CLI_DONE;
+}
+
+static int read_text(struct bench_decode *d)
 {
     struct cli_text text = {0};
     int status;
 
-    if (fill == NULL || strcmp(fill, "random") == 0)
+    if (d->file == NULL)
         return CLI_DONE;
-    if (strncmp(fill, "text:", 5) != 0)
-        return cli_usage(&cli_command_bench_decode,
-                         "--fill: '%s' is neither random nor text:FILE", fill);
-    status = cli_file_read(fill + 5, &text);
+    status = cli_file_read(d->file, &text);
     if (status == CLI_DONE)
         status = cli_tokenize(d->model, text.data, text.size, CLSA_TOKENIZE_BOS,
                               &d->text);
@@ -116,13 +132,13 @@ static int place_text(const struct bench_decode *d, struct bench_case *c)
 {
     const uint64_t need = c->depth + BENCH_WARM + d->steps;
 
-    if (d->text.count == 0)
+    if (d->file == NULL)
         return CLI_DONE;
     if (d->text.count < need)
         return cli_fail("%s: has %zu tokens, a depth of %llu needs %llu: give "
                         "a longer text",
-                        d->fill + 5, d->text.count,
-                        (unsigned long long)c->depth, (unsigned long long)need);
+                        d->file, d->text.count, (unsigned long long)c->depth,
+                        (unsigned long long)need);
     c->stride = (d->text.count - need) / c->batch;
     return CLI_DONE;
 }
@@ -134,7 +150,7 @@ static int fill_session(const struct bench_decode *d,
     clsa_error error;
 
     CLI_TRY(cli_interrupt_check());
-    if (d->text.count != 0)
+    if (d->file != NULL)
         return cli_append(c->sessions[i], d->text.ids + i * c->stride,
                           (size_t)c->depth, &none, CLI_QUIET);
     if (clsa_session_fill_random(c->sessions[i], c->depth, i + 1, &error) !=
@@ -241,20 +257,50 @@ static int open_model(const struct decode_options *options,
 {
     clsa_shape shape;
 
-    if (options->shape != NULL && options->common.model != NULL)
-        return cli_usage(&cli_command_bench_decode,
-                         "give either --shape or -m FILE");
     if (options->shape == NULL) {
         d->shape = cli_model_path(&options->common);
         CLI_TRY(cli_model_open(&options->common, &d->model));
     } else {
         d->shape = options->shape;
         CLI_TRY(cli_shape_parse(&cli_command_bench_decode, d->shape, &shape));
-        CLI_TRY(
-            cli_shape_open(&options->common, &shape, options->type, &d->model));
+        CLI_TRY(cli_shape_open(&options->common, &shape,
+                               options->type == NO_TYPE ? CLSA_TYPE_Q8_0
+                                                        : options->type,
+                               &d->model));
     }
     clsa_model_get_info(d->model, &d->info);
     bench_weights_of(d->model, &d->weights);
+    return CLI_DONE;
+}
+
+/* What goes together, before anything is opened. */
+static int check_options(const struct decode_options *options,
+                         const struct numbers *depths,
+                         const struct bench_decode *d)
+{
+    const struct cli_command *self = &cli_command_bench_decode;
+    const uint64_t context = options->common.context;
+    size_t i;
+
+    if (options->shape != NULL && options->common.model != NULL)
+        return cli_usage(self, "give either --shape or -m FILE");
+    if (options->shape == NULL && options->type != NO_TYPE)
+        return cli_usage(self, "--type: is that of random weights and needs "
+                               "--shape");
+    if (options->shape != NULL && d->file != NULL)
+        return cli_usage(self, "--fill text: needs -m FILE: random weights "
+                               "have no tokenizer");
+    for (i = 0; i < depths->count && context != 0; i++) {
+        const uint64_t need = depths->value[i] + BENCH_WARM + d->steps;
+
+        if (need > context)
+            return cli_usage(self,
+                             "--context: %llu tokens do not hold a depth of "
+                             "%llu and its steps: give %llu or more",
+                             (unsigned long long)context,
+                             (unsigned long long)depths->value[i],
+                             (unsigned long long)need);
+    }
     return CLI_DONE;
 }
 
@@ -265,8 +311,10 @@ static int run_options(const struct decode_options *options,
 
     CLI_TRY(parse_numbers("depth", options->depth, (uint64_t)1 << 30, &depths));
     CLI_TRY(parse_numbers("batch", options->batch, CLI_BATCH_MAX, &batches));
+    CLI_TRY(parse_fill(options->fill, &d->file));
+    CLI_TRY(check_options(options, &depths, d));
     CLI_TRY(open_model(options, d));
-    CLI_TRY(read_text(d, options->fill));
+    CLI_TRY(read_text(d));
     CLI_TRY(cli_policies_parse(d->common, d->model, &d->policies));
     d->results = json_array();
     return run_all(d, &depths, &batches);
@@ -278,7 +326,7 @@ static int decode_run(int argc, char **argv)
                                      .depth = "1K,128K",
                                      .batch = "1",
                                      .fill = "random",
-                                     .type = CLSA_TYPE_Q8_0,
+                                     .type = NO_TYPE,
                                      .steps = MIN_STEPS};
     struct bench_decode d = {.common = &options.common};
     int first, status;

@@ -118,7 +118,7 @@ static int32_t token_at(const struct bench_decode *d,
 {
     uint64_t random = (i + 1) * 0x9e3779b97f4a7c15u + n;
 
-    if (d->text.count != 0)
+    if (d->file != NULL)
         return d->text.ids[i * c->stride + c->depth + n];
     random = (random ^ random >> 31) * 0xbf58476d1ce4e5b9u;
     return (int32_t)((random >> 33) % d->info.vocab);

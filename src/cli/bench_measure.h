@@ -14,13 +14,14 @@
 struct bench_decode {
     const struct cli_common *common;
     const char *shape, *fill;
+    const char *file; /* of --fill text:FILE, else NULL */
     uint64_t steps;
     clsa_model *model;
     clsa_model_info info;
     struct bench_weights weights;
     struct bench_peaks peaks;
     struct cli_policies policies;
-    struct cli_ids text; /* of --fill text, else none */
+    struct cli_ids text; /* of the file */
     json_t *results;
     int printed; /* lines of text */
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Named shapes, the parser of KEY=VALUE pairs, and models of them. */
+#include <inttypes.h>
 #include <string.h>
 
 #include "src/cli/engine.h"
@@ -55,38 +56,34 @@ static const struct {
 static const struct {
     const char *name;
     size_t offset;
+    uint64_t max;
 } keys[] = {
-    {"d", offsetof(clsa_shape, width)},
-    {"self", offsetof(clsa_shape, self_layers)},
-    {"cross", offsetof(clsa_shape, cross_layers)},
-    {"h", offsetof(clsa_shape, heads)},
-    {"g", offsetof(clsa_shape, kv_heads)},
-    {"e", offsetof(clsa_shape, head_size)},
-    {"f", offsetof(clsa_shape, ffn)},
-    {"window", offsetof(clsa_shape, window)},
-    {"index", offsetof(clsa_shape, index_size)},
-    {"k", offsetof(clsa_shape, top_k)},
-    {"vocab", offsetof(clsa_shape, vocab)},
-    {"tied", offsetof(clsa_shape, tied)},
+    {"d", offsetof(clsa_shape, width), UINT32_MAX},
+    {"self", offsetof(clsa_shape, self_layers), UINT32_MAX},
+    {"cross", offsetof(clsa_shape, cross_layers), UINT32_MAX},
+    {"h", offsetof(clsa_shape, heads), UINT32_MAX},
+    {"g", offsetof(clsa_shape, kv_heads), UINT32_MAX},
+    {"e", offsetof(clsa_shape, head_size), UINT32_MAX},
+    {"f", offsetof(clsa_shape, ffn), UINT32_MAX},
+    {"window", offsetof(clsa_shape, window), UINT32_MAX},
+    {"index", offsetof(clsa_shape, index_size), UINT32_MAX},
+    {"k", offsetof(clsa_shape, top_k), UINT32_MAX},
+    {"vocab", offsetof(clsa_shape, vocab), UINT32_MAX},
+    {"tied", offsetof(clsa_shape, tied), 1},
 };
 
-/* Sets KEY of the KEY=VALUE `pair`; 0 where it is none. */
-static int set_pair(clsa_shape *shape, const char *pair)
+#define KEYS (sizeof keys / sizeof *keys)
+
+/* The key of a KEY=VALUE pair, KEYS where there is none of it. */
+static size_t find_key(const char *pair)
 {
     size_t i, length = strcspn(pair, "=");
-    uint64_t value;
 
-    if (pair[length] != '=' ||
-        !cli_parse_size(pair + length + 1, 0, UINT32_MAX, &value))
-        return 0;
-    for (i = 0; i < sizeof keys / sizeof *keys; i++)
-        if (strlen(keys[i].name) == length &&
-            strncmp(keys[i].name, pair, length) == 0) {
-            *(uint32_t *)(void *)((char *)shape + keys[i].offset) =
-                (uint32_t)value;
-            return 1;
-        }
-    return 0;
+    for (i = 0; i < KEYS; i++)
+        if (pair[length] == '=' && strlen(keys[i].name) == length &&
+            strncmp(keys[i].name, pair, length) == 0)
+            break;
+    return i;
 }
 
 static int set_name(clsa_shape *shape, const char *name)
@@ -101,10 +98,35 @@ static int set_name(clsa_shape *shape, const char *name)
     return 0;
 }
 
+/* Sets KEY of the KEY=VALUE `pair`; `seen` has a bit for each key. */
+static int set_pair(const struct cli_command *command, clsa_shape *shape,
+                    const char *pair, unsigned *seen)
+{
+    const size_t key = find_key(pair);
+    uint64_t value;
+
+    if (key == KEYS)
+        return cli_usage(command,
+                         "--shape: '%s' is none of tiny, 1b, 3b or KEY=V "
+                         "with d, self, cross, h, g, e, f, window, index, "
+                         "k, vocab, tied",
+                         pair);
+    if (!cli_parse_size(strchr(pair, '=') + 1, 0, keys[key].max, &value))
+        return cli_usage(command,
+                         "--shape: '%s': %s is a number from 0 to %" PRIu64,
+                         pair, keys[key].name, keys[key].max);
+    if (*seen >> key & 1)
+        return cli_usage(command, "--shape: %s is there twice", keys[key].name);
+    *seen |= 1u << key;
+    *(uint32_t *)(void *)((char *)shape + keys[key].offset) = (uint32_t)value;
+    return CLI_DONE;
+}
+
 int cli_shape_parse(const struct cli_command *command, const char *text,
                     clsa_shape *shape)
 {
     const char *at = text;
+    unsigned seen = 0;
     char word[64];
 
     *shape = shapes[0].shape;
@@ -114,13 +136,8 @@ int cli_shape_parse(const struct cli_command *command, const char *text,
 
         memcpy(word, at, size);
         word[size] = '\0';
-        if (size < length ||
-            !((at == text && set_name(shape, word)) || set_pair(shape, word)))
-            return cli_usage(command,
-                             "--shape: '%s' is none of tiny, 1b, 3b or KEY=V "
-                             "with d, self, cross, h, g, e, f, window, index, "
-                             "k, vocab, tied",
-                             word);
+        if (at != text || !set_name(shape, word))
+            CLI_TRY(set_pair(command, shape, word, &seen));
         if (at[length] == '\0')
             return CLI_DONE;
         at += length + 1;

@@ -27,6 +27,13 @@ clsa bench decode --shape tiny --depth 1K,,2
 clsa bench decode --shape tiny --batch 65
 clsa bench decode --shape tiny --steps 19
 clsa bench decode --shape tiny --fill nothing
+clsa bench decode --shape tiny --fill text:numbers.txt
+clsa bench decode -m model.gguf --fill text:
+clsa bench decode -m model.gguf --type f16
+clsa bench decode -m model.gguf --depth 64 -c 10
+for pair in tied=2 vocab=99999999999 d=x d=64,d=64 1b,tiny; do
+    clsa bench decode --shape $pair --depth 1
+done
 clsa bench decode --shape d=16M,f=16M,vocab=16M --type f32 2>&1 |
     sed -E 's/[0-9.]+ GiB/N GiB/g'
 clsa bench decode --shape tiny --depth 1G --kv-type f32 -q 2>&1 |
@@ -41,6 +48,8 @@ grep -oE '"(shape|type|attention|depth|batch|threads|kv_type|index_type|fill|ste
 grep -oE '"bytes": [^}]*' d.json | sed 's/"gather": [0-9]*/"gather": N/'
 echo 'A text of a few words.' >few.txt
 clsa bench decode -m model.gguf --fill text:few.txt --depth 64 -q
+: >empty.txt
+clsa bench decode -m model.gguf --fill text:empty.txt --depth 64 -q
 seq 1000 >numbers.txt
 clsa bench decode -m model.gguf --fill text:numbers.txt --depth 64,1K -q --batch 2 |
     awk '{ print $1, $2, $3 }'
