@@ -31,7 +31,7 @@ static const struct cli_option perplexity_table[] = {
     {.kind = CLI_CHOICE,
      .name = "positions",
      .argument = "half|all",
-     .help = "count the second half of each window or all; default: half",
+     .help = "part of each window that counts; default: half",
      .offset = AT(positions)},
     {0}};
 

@@ -172,8 +172,9 @@ void cli_options_help(const struct cli_command *command)
     struct option_list list;
     size_t i;
 
-    printf("usage: clsa %s [options] %s\n\n%s\n\n", command->name,
-           command->usage, command->summary);
+    printf("usage: clsa %s [options]%s%s\n\n%s\n\n", command->name,
+           command->usage[0] != '\0' ? " " : "", command->usage,
+           command->summary);
     list_collect(&list, command);
     for (i = 0; i < list.count; i++) {
         if (i == list.own)

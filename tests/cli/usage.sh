@@ -43,3 +43,9 @@ clsa info ''
 clsa info -m ''
 clsa run -f ''
 clsa convert '' -o x
+# No line of a help is longer than 80 columns or ends in a blank.
+for command in run tokenize detokenize 'eval logits' 'eval needles' \
+    'eval loss' 'eval perplexity' info convert quantize 'bench machine' \
+    'bench kernels' 'bench decode'; do
+    clsa $command --help | grep -E '^.{81}| $'
+done
