@@ -25,6 +25,7 @@ struct test {
     const struct clsa_simd *simd; /* the level under test */
     enum clsa_format format;      /* of the kernel, where it has one */
     bool quick;                   /* few and small sizes, for emulators */
+    bool tieless;                 /* nothing half way between f16 numbers */
 };
 
 struct kernel {

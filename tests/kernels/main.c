@@ -27,6 +27,9 @@ static const char usage[] =
     "  --no-guard     no inaccessible pages beside buffers, for emulators "
     "that\n"
     "                 fault on masked-out lanes; misses reads out of bounds\n"
+    "  --no-f16-ties  no values half way between two f16 numbers, for "
+    "emulators\n"
+    "                 that round them up instead of to even\n"
     "  --json         results as JSON\n"
     "  --list         list levels and their kernels\n"
     "  --help         this text\n";
@@ -34,7 +37,7 @@ static const char usage[] =
 struct options {
     const char *level, *filter;
     uint64_t seed;
-    bool quick, unguarded, json, list, help;
+    bool quick, unguarded, tieless, json, list, help;
 };
 
 static const struct kernel *const families[] = {
@@ -177,7 +180,8 @@ static void check_level(const struct clsa_simd *table,
             struct test t = {.ref = clsa_simd_table("ref"),
                              .simd = table,
                              .format = k->format,
-                             .quick = o->quick};
+                             .quick = o->quick,
+                             .tieless = o->tieless};
             const bool ok = run(k->check, &t, k, o);
             report(k, &t, ok, o);
             *(ok ? &here.passed : &here.failed) += 1;
@@ -203,6 +207,14 @@ static void list_level(const struct clsa_simd *table,
     printf("\n");
 }
 
+static void print_left_out(const struct options *o)
+{
+    if (o->unguarded)
+        printf("left out: accesses out of bounds (--no-guard)\n");
+    if (o->tieless)
+        printf("left out: halves between f16 numbers (--no-f16-ties)\n");
+}
+
 static bool check_levels(const struct options *o)
 {
     const char *const *names = clsa_simd_names();
@@ -211,6 +223,8 @@ static bool check_levels(const struct options *o)
 
     if (o->json)
         printf("[");
+    else if (!o->list)
+        print_left_out(o);
     for (; *names; names++) {
         const struct clsa_simd *table = clsa_simd_table(*names);
         if (!o->level || !strcmp(o->level, *names)) {
@@ -243,6 +257,7 @@ static bool parse(int argc, char **argv, struct options *o)
         {"seed", required_argument, NULL, 's'},
         {"quick", no_argument, NULL, 'q'},
         {"no-guard", no_argument, NULL, 'n'},
+        {"no-f16-ties", no_argument, NULL, 't'},
         {"json", no_argument, NULL, 'j'},
         {"list", no_argument, NULL, 'i'},
         {"help", no_argument, NULL, 'h'},
@@ -266,6 +281,9 @@ static bool parse(int argc, char **argv, struct options *o)
             break;
         case 'n':
             o->unguarded = true;
+            break;
+        case 't':
+            o->tieless = true;
             break;
         case 'j':
             o->json = true;
