@@ -3,11 +3,14 @@
  * Golden data from an independent implementation: logits, selected rows and
  * losses of the real model. The files are read where they lie, in the folder
  * CLSA_SHARED (default: ../shared beside the source tree); without it the
- * whole program is skipped, and says so.
+ * whole program is skipped, and says so. Under an emulator (CLSA_EMULATOR) long
+ * texts are left out, and that is said, too.
  */
 #include <check.h>
 #include <jansson.h>
 #include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +19,20 @@
 #include "clsa.h"
 
 static char shared[1000];
+
+/* Texts of more tokens are left out; this many under an emulator. */
+#define EMULATED 256
+static size_t longest = SIZE_MAX;
+
+static bool left_out(const json_t *entry, const char *what)
+{
+    const size_t count = json_array_size(json_object_get(entry, "ids"));
+    if (count <= longest)
+        return false;
+    printf("left out under an emulator: %s of %zu tokens, %s\n", what, count,
+           json_string_value(json_object_get(entry, "policy")));
+    return true;
+}
 
 static const char *shared_path(const char *name)
 {
@@ -170,6 +187,8 @@ static void run_logits(const char *name, int what)
     for (size_t i = 0; i < json_array_size(entries); i++) {
         const json_t *entry = json_array_get(entries, i);
         long row = (long)json_integer_value(json_object_get(entry, "row"));
+        if (left_out(entry, "logits"))
+            continue;
         fseek(file, row * (long)info.vocab * 4, SEEK_SET);
         ck_assert_uint_eq(fread(golden, 4, info.vocab, file), info.vocab);
         run_entry(model, entry, golden, info.vocab, what);
@@ -246,7 +265,8 @@ START_TEST(bf16_loss)
     json_t *entries = load_json("golden/loss.json");
     ck_assert(json_array_size(entries) > 0);
     for (size_t i = 0; i < json_array_size(entries); i++)
-        run_loss(model, info.vocab, json_array_get(entries, i));
+        if (!left_out(json_array_get(entries, i), "loss"))
+            run_loss(model, info.vocab, json_array_get(entries, i));
     json_decref(entries);
     clsa_model_close(model);
 }
@@ -263,6 +283,9 @@ int main(void)
         printf("SKIPPED: no golden data in %s (see CLSA_SHARED)\n", shared);
         return 77;
     }
+    const char *emulator = getenv("CLSA_EMULATOR");
+    if (emulator && *emulator)
+        longest = EMULATED;
     Suite *suite = suite_create("golden");
     TCase *tc = tcase_create("logits");
     tcase_set_timeout(tc, 1200);
