@@ -3,9 +3,13 @@
 for i in {1..6000}; do
     echo "Day $i: the ferry left on time and the harbour was quiet again."
 done >long
+# Time to get into the prompt, or the generation; programs start slowly under
+# an emulator.
+pause=1
+[ -z "${CLSA_EMULATOR:-}" ] || pause=5
 interrupt() {
     "$program" run --temp 0 "$@" >/dev/null &
-    sleep 1
+    sleep $pause
     kill -INT $!
     wait $!
     echo "exit status $?"
