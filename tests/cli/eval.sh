@@ -39,10 +39,10 @@ for policy in 5 '"bogus"' '"window:0"'; do
     clsa eval loss --ids ids
 done
 
-for i in {1..40}; do echo "The lamp in tower $i was lit."; done >text
-clsa eval perplexity --file text -c 128 --attention dense,clsa --json -q |
+for i in {1..20}; do echo "The lamp in tower $i was lit."; done >text
+clsa eval perplexity --file text -c 90 --attention dense,clsa --json -q |
     sed -E 's/: [0-9]+\.[0-9]{6,}/: X/g'
-clsa eval perplexity --file text -c 128 --positions all |
+clsa eval perplexity --file text -c 90 --positions all |
     sed -E 's/ +[0-9]+\.[0-9]+ +[0-9.]+$/ X/'
 clsa eval perplexity --file text -c 64K
 clsa eval perplexity --file text -c 1
