@@ -26,7 +26,9 @@ build() {
     {
         [ -x "$top/configure" ] || (cd "$top" && autoreconf -fi)
         [ -f "$folder/Makefile" ] || (cd "$folder" && "$top/configure" "$@")
-        make -C "$folder" -j "$jobs" all check-programs
+        # One after the other: all is a make of its own.
+        make -C "$folder" -j "$jobs" all &&
+            make -C "$folder" -j "$jobs" check-programs
     } >"$log" 2>&1 || {
         tail -n 30 "$log" >&2
         fail "the build failed"
