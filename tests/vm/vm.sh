@@ -43,9 +43,11 @@ make_initrd() {
     (cd "$1" && find . | cpio -o -H newc --quiet) >"$2"
 }
 
-# The output of the program, without what the machine said around it.
+# The output of the program, without what the machine said around it, and
+# without the end of line before the last mark.
 print_output() {
-    tr -d '\r' <"$1" | sed -n '/<<<VM-BEGIN>>>/,/<<<VM-EXIT/p' | sed '1d;$d'
+    tr -d '\r' <"$1" | sed -n '/<<<VM-BEGIN>>>/,/<<<VM-EXIT/p' |
+        sed '1d;$d' | sed '${/^$/d;}'
 }
 
 # The exit status of the program; nothing if it did not come to its end.
