@@ -6,8 +6,8 @@
 # earlier build there.
 #
 # Of the cases two kinds are left out, as Bochs 2.7 is not like the hardware:
-# it loads masked-out lanes, and its vcvtps2ph rounds values half way between two
-# f16 numbers up, where the hardware rounds to even.
+# it loads masked-out lanes, and its vcvtps2ph rounds values half way between
+# two f16 numbers up, where the hardware rounds to even.
 set -euo pipefail
 . "$(dirname "$0")/emulated.sh"
 
@@ -19,7 +19,7 @@ trap 'rm -rf "$results"' EXIT
 command -v bochs-bin >/dev/null || fail "Bochs is missing: ./bootstrap ci-deps"
 build "$folder" --enable-werror
 
-say "check_kernels --quick --no-guard --no-f16-ties, check_peaks in two machines"
+say "two machines: check_kernels --quick --no-guard --no-f16-ties, check_peaks"
 "$vm" -t 1500 "$folder/check_peaks" >"$results/peaks" 2>&1 &
 peaks=$!
 status=0
