@@ -45,5 +45,6 @@ INLINE __m512i dot_block(const __m512i w[EXPANDED], const int8_t *q,
 
 void clsa_matmul_q4_0_avx512(struct clsa_simd *table)
 {
+    one_column = table->matmul[CLSA_Q4_0];
     table->matmul[CLSA_Q4_0] = matmul_block;
 }

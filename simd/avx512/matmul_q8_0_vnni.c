@@ -46,5 +46,6 @@ INLINE __m512i dot_block(const __m512i w[EXPANDED], const int8_t *q,
 
 void clsa_matmul_q8_0_avx512vnni(struct clsa_simd *table)
 {
+    one_column = table->matmul[CLSA_Q8_0];
     table->matmul[CLSA_Q8_0] = matmul_block;
 }
