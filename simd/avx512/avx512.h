@@ -131,8 +131,6 @@ INLINE void sixteen_keys(const uint8_t *key[LANES], const void *keys, size_t s,
     const uint8_t *first = (const uint8_t *)keys + s * bytes;
     for (size_t i = 0; i < LANES; i++)
         key[i] = first + min_size(i, n - s - 1) * bytes;
-    if ((n - s) * bytes < SCAN_AHEAD + LANES * bytes)
-        return;
     for (size_t at = 0; at < LANES * bytes; at += 64)
         prefetch(first + SCAN_AHEAD + at);
 }
