@@ -137,7 +137,9 @@ static int open_rows(struct bench_job *job, enum clsa_format format)
     bench_uniform(r->q, COUNT(r->q), 2);
     for (i = 0; i < COUNT(r->q); i++)
         r->q[i] /= 8;
-    bench_fill(r->packed, PIECES * r->strip, format, SIZE, 1);
+    for (i = 0; i < PIECES; i++)
+        bench_fill(r->packed + i * r->strip, SELECTED * r->head_bytes, format,
+                   SIZE, 1);
     bench_fill(job->memory->data, rows * r->row_bytes, format, SIZE,
                job->threads);
     r->layers = 1;

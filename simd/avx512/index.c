@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Scan of index keys and filter of candidates. Sixteen keys at a time, one
- * vector of partial sums a key, one tree over them (sum16_*): a key's score
- * is the same wherever it stands.
+ * Scan of index keys. Sixteen keys at a time, one vector of partial sums a
+ * key, one tree over them (sum16_*): a key's score is the same wherever it
+ * stands.
  */
 #include "simd/avx512/avx512.h"
 
@@ -79,60 +79,9 @@ static void scan_i8_avx512(float *score, const int8_t *keys,
     }
 }
 
-/*
- * The ranks of the candidates of one vector are packed in registers and
- * stored under a mask: the compressing store is microcode on Zen 4, and a
- * whole vector could reach behind the end of out.
- */
-INLINE void store_ranks(uint64_t *out, __m512i key, __m512i low, unsigned count)
-{
-    const unsigned stored = (1u << count) - 1;
-    __m512i k = _mm512_cvtepu32_epi64(_mm512_castsi512_si256(key));
-    __m512i l = _mm512_cvtepu32_epi64(_mm512_castsi512_si256(low));
-    _mm512_mask_storeu_epi64(out, (__mmask8)stored,
-                             _mm512_or_si512(_mm512_slli_epi64(k, 32), l));
-    if (count <= 8)
-        return;
-    k = _mm512_cvtepu32_epi64(_mm512_extracti64x4_epi64(key, 1));
-    l = _mm512_cvtepu32_epi64(_mm512_extracti64x4_epi64(low, 1));
-    _mm512_mask_storeu_epi64(out + 8, (__mmask8)(stored >> 8),
-                             _mm512_or_si512(_mm512_slli_epi64(k, 32), l));
-}
-
-static size_t filter_avx512(uint64_t *out, const float *score, size_t n,
-                            uint32_t first, float threshold)
-{
-    const __m512i lane =
-        _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-    const __m512i top = _mm512_set1_epi32(INT32_MIN);
-    const __m512 limit = _mm512_set1_ps(threshold);
-    size_t m = 0;
-    for (size_t s = 0; s < n; s += LANES) {
-        __mmask16 valid = first_lanes(n - s);
-        __m512 v = _mm512_maskz_loadu_ps(valid, score + s);
-        __mmask16 take = _mm512_mask_cmp_ps_mask(valid, v, limit, _CMP_GE_OQ);
-        if (!take)
-            continue;
-        /* as clsa_rank: -0 becomes +0, then order as unsigned integers */
-        __m512i u = _mm512_castps_si512(_mm512_add_ps(v, _mm512_setzero_ps()));
-        __m512i flip = _mm512_or_si512(_mm512_srai_epi32(u, 31), top);
-        __m512i position = _mm512_add_epi32(
-            lane, _mm512_set1_epi32((int32_t)(first + (uint32_t)s)));
-        __m512i low = _mm512_xor_si512(position, _mm512_set1_epi32(-1));
-        unsigned count = (unsigned)__builtin_popcount(take);
-        store_ranks(
-            out + m,
-            _mm512_maskz_compress_epi32(take, _mm512_xor_si512(u, flip)),
-            _mm512_maskz_compress_epi32(take, low), count);
-        m += count;
-    }
-    return m;
-}
-
 void clsa_index_avx512(struct clsa_simd *table)
 {
     table->scan_f32 = scan_f32_avx512;
     table->scan_bf16 = clsa_scan_bf16_avx512;
     table->scan_i8 = scan_i8_avx512;
-    table->filter = filter_avx512;
 }
