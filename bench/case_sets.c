@@ -99,20 +99,6 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static uint32_t *shuffled(size_t n, uint32_t *list)
-{
-    uint64_t state = 5;
-    size_t i, other;
-
-    for (i = 0; list && i < n; i++) {
-        state = state * 6364136223846793005u + 1442695040888963407u;
-        other = (size_t)((state >> 32) * (i + 1) >> 32);
-        list[i] = list[other];
-        list[other] = (uint32_t)i;
-    }
-    return list;
-}
-
 static int open_rows(struct bench_job *job, enum clsa_format format)
 {
     struct rows *r = calloc(1, sizeof *r);
@@ -127,13 +113,14 @@ static int open_rows(struct bench_job *job, enum clsa_format format)
     r->strip = SELECTED * r->head_bytes + 192; /* as the engine does */
     rows = job->memory->size / r->row_bytes / SELECTED * SELECTED;
     r->blocks = rows / SELECTED;
-    r->list = shuffled(rows, malloc(rows * sizeof *r->list));
+    r->list = malloc(rows * sizeof *r->list);
     r->packed = aligned_alloc(64, PIECES * r->strip);
     if (!r->list || !r->packed)
         return -1;
+    bench_shuffle(r->list, rows);
     for (i = 0; i < r->blocks; i++)
         qsort(r->list + i * SELECTED, SELECTED, sizeof *r->list, ascending);
-    shuffled(SELECTED, r->slot);
+    bench_shuffle(r->slot, SELECTED);
     bench_uniform(r->q, COUNT(r->q), 2);
     for (i = 0; i < COUNT(r->q); i++)
         r->q[i] /= 8;

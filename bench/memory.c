@@ -58,6 +58,20 @@ void bench_buffer_close(struct bench_buffer *buffer)
     buffer->data = NULL;
 }
 
+void bench_shuffle(uint32_t *list, size_t n)
+{
+    uint64_t state = 1;
+    size_t i;
+
+    for (i = 0; i < n; i++) {
+        size_t other;
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        other = (size_t)((state >> 32) * (i + 1) >> 32);
+        list[i] = list[other];
+        list[other] = (uint32_t)i;
+    }
+}
+
 /* ------------------------------------------------------------------ caches */
 
 /* A line of a file of a cache of CPU 0; 0 where there is none. */

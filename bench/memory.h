@@ -8,6 +8,7 @@
 #define CLSA_BENCH_MEMORY_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* Pages of a buffer: the system's smallest, or huge ones where it has them. */
 enum bench_pages { BENCH_SMALL, BENCH_HUGE };
@@ -24,6 +25,9 @@ struct bench_buffer {
 int bench_buffer_open(struct bench_buffer *buffer, size_t size,
                       enum bench_pages pages, unsigned threads);
 void bench_buffer_close(struct bench_buffer *buffer);
+
+/* 0..n-1 in random order, always the same. */
+void bench_shuffle(uint32_t *list, size_t n);
 
 /* Bytes of the data caches 1..3 that a core sees; 0 where there is none. From
    sysfs; caches of usual sizes where it tells nothing. */

@@ -110,21 +110,6 @@ static double gather_time(struct gathering *g, unsigned threads)
     return bench_median(seconds, REPEATS);
 }
 
-/* All rows of the buffer in random order. */
-static void shuffle(uint32_t *order, size_t rows)
-{
-    uint64_t state = 1;
-    size_t i;
-
-    for (i = 0; i < rows; i++) {
-        size_t other;
-        state = state * 6364136223846793005u + 1442695040888963407u;
-        other = (size_t)((state >> 32) * (i + 1) >> 32);
-        order[i] = order[other];
-        order[other] = (uint32_t)i;
-    }
-}
-
 double bench_gather(const struct clsa_peak_loops *loops, unsigned threads,
                     const struct bench_buffer *buffer, size_t row_bytes,
                     size_t packed, size_t *ahead)
@@ -137,7 +122,7 @@ double bench_gather(const struct clsa_peak_loops *loops, unsigned threads,
     g.order = calloc(g.rows, sizeof *g.order);
     g.to = aligned_alloc(64, threads * packed);
     if (g.order && g.to) {
-        shuffle(g.order, g.rows);
+        bench_shuffle(g.order, g.rows);
         memset(g.to, 0, threads * packed);
         for (; g.ahead * row_bytes <= MOST_AHEAD &&
                (g.ahead == 0 || !bench_is_stopped());
