@@ -256,7 +256,7 @@ static void time_level(struct frame *f, struct bench_job *job,
 {
     struct sampling s = {job, level->simd, 1};
     struct limit limit = {.frame = f, .job = job, .loops = level->loops};
-    double kernel[SAMPLES], gbs[SAMPLES], first, rows_gbs = 0;
+    double kernel[SAMPLES], gbs[SAMPLES], rows_gbs = 0;
     unsigned samples = SAMPLES, i;
     size_t ahead;
 
@@ -267,10 +267,9 @@ static void time_level(struct frame *f, struct bench_job *job,
                          job->out_bytes / job->threads, &ahead);
     else
         prepare_limit(&limit);
-    first = sample(&s);
-    if (first > LONG_SECONDS && level->simd == f->level[0].simd)
+    if (sample(&s) > LONG_SECONDS && level->simd == f->level[0].simd)
         samples = 1; /* ref */
-    while ((first = sample(&s)) * s.passes < LEAST_SECONDS)
+    while (sample(&s) * s.passes < LEAST_SECONDS)
         s.passes *= 2;
     for (i = 0; i < samples; i++) {
         gbs[i] = job->from == BENCH_ROWS ? rows_gbs : limit_gbs(&limit);

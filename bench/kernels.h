@@ -5,8 +5,8 @@
  * the machine that the case runs into: samples of both are taken in turns, so
  * that a share is a ratio of one moment.
  *
- * The outputs of the fastest level timed are poisoned before and compared with
- * those of the scalar version after. Used by `clsa bench kernels`.
+ * After a level is timed its outputs are poisoned, made once more, and compared
+ * with those of the scalar version. Used by `clsa bench kernels`.
  */
 #ifndef CLSA_BENCH_KERNELS_H
 #define CLSA_BENCH_KERNELS_H
