@@ -19,6 +19,14 @@ INLINE void point(const char *key[KEYS], const void *first, size_t bytes,
         key[k] = (const char *)first + bytes * (k < left ? k : left - 1);
 }
 
+/* Asks for what comes later, at byte `at` of each key, line by line: all at
+   once, the lines would wait for each other. */
+INLINE void fetch(const char *key, size_t at, size_t step)
+{
+    if (clsa_enters_line(at, step))
+        _mm_prefetch(key + at + CLSA_AVX2_STREAM_AHEAD, _MM_HINT_T0);
+}
+
 INLINE void store_scores(float *score, __m256 v, size_t left)
 {
     if (left >= KEYS)
@@ -46,6 +54,7 @@ INLINE void dot16_bf16(__m256 sum[KEYS], const char *const key[KEYS],
     UNROLL
     for (int k = 0; k < KEYS; k++) {
         const __m256i v = _mm256_loadu_si256((const __m256i *)(key[k] + 2 * j));
+        fetch(key[k], 2 * j, 32);
         const __m256i e = _mm256_slli_epi32(v, 16);
         const __m256i o = _mm256_and_si256(v, high);
         sum[k] = _mm256_fmadd_ps(_mm256_castsi256_ps(e), even, sum[k]);
@@ -67,8 +76,11 @@ INLINE __m256 score_float(const char *const key[KEYS], size_t len,
     for (; j + 8 <= len; j += 8) {
         const __m256 q = _mm256_loadu_ps(x + j);
         UNROLL
-        for (int k = 0; k < KEYS; k++)
+        for (int k = 0; k < KEYS; k++) {
+            fetch(key[k], clsa_format_bytes(format, j),
+                  clsa_format_bytes(format, 8));
             sum[k] = _mm256_fmadd_ps(clsa_load8(key[k], j, format), q, sum[k]);
+        }
     }
     if (j < len) {
         const __m256 q = clsa_load_tail(x, j, len - j, CLSA_F32);
@@ -132,6 +144,7 @@ INLINE __m256i score_i8(const char *const key[KEYS], size_t len,
         UNROLL
         for (int k = 0; k < KEYS; k++) {
             const __m128i v = _mm_loadu_si128((const __m128i *)(key[k] + j));
+            fetch(key[k], j, 16);
             sum[k] = _mm256_add_epi32(sum[k], madd_key(v, x));
         }
     }

@@ -7,9 +7,9 @@
  * blocks are added in ascending order as fma(d_w * d_a, (float)isum, sum) with
  * the exact integer sum of the block. Two ways compute these same bits:
  *
- * - few columns, bound by memory: the lanes are 8 rows. Each row's product of
- *   a block is one vector, and eight of them are added across at once, which
- *   costs no more than scaling each apart and needs no sum at the end.
+ * - few columns, bound by memory: a row at a time, as one stream of memory
+ *   reads fastest. Eight blocks are added across at once, and their products
+ *   with the scales go to the sum one by one.
  * - more columns, bound by arithmetic: the lanes are 8 columns. A panel of the
  *   activations is packed so that a vector holds 4 bytes of each of 8 columns,
  *   and 4 bytes of a weight row are broadcast against it. A block of 8 columns
@@ -67,8 +67,11 @@ INLINE void multiply(__m256i sum[ROWS][GROUPS], const uint8_t *const w[ROWS],
 
 /* ------------------------------------------------------------- few columns */
 
-/* The scales of a block of 8 rows. */
-INLINE __m256 scales8(const uint8_t *const w[LANES])
+/* Blocks that are added across at once. */
+#define STRETCH 8
+
+/* The scales of 8 blocks, or the last one again in the other lanes. */
+INLINE __m256 scales8(const uint8_t *const w[STRETCH])
 {
     const __m128i d =
         _mm_setr_epi16((short)clsa_read_u16(w[0]), (short)clsa_read_u16(w[1]),
@@ -78,64 +81,76 @@ INLINE __m256 scales8(const uint8_t *const w[LANES])
     return _mm256_cvtph_ps(d);
 }
 
-/* Eight rows and one column. */
-INLINE __m256 dot8(const uint8_t *const row[LANES], const struct clsa_act *a,
-                   size_t c)
+/* Values of 8 blocks of a column, `left` are there; ld: from block to block. */
+INLINE __m256i column8(const void *p, size_t ld, size_t left)
 {
-    const int8_t *q = a->q + c * a->ldq;
-    const float *d = a->d + c;
-    const int32_t *sum = a->sum + c;
-    const size_t bytes = a->len / CLSA_BLOCK * BLOCK_BYTES;
-    __m256 y = _mm256_setzero_ps();
-    for (size_t at = 0; at < bytes; at += BLOCK_BYTES) {
-        const __m256i x = _mm256_loadu_si256((const __m256i *)q);
-        const uint8_t *w[LANES];
-        __m256i v[LANES], isum;
-        if (clsa_enters_line(at, BLOCK_BYTES)) {
-            const size_t p = clsa_ahead(at, bytes, LANES);
-            UNROLL
-            for (int r = 0; r < LANES; r++)
-                clsa_prefetch((const char *)row[r] + p);
-        }
-        UNROLL
-        for (int r = 0; r < LANES; r++) {
-            w[r] = row[r] + at;
-            v[r] = dot_block(w[r], x);
-        }
-        isum = clsa_isum8(v, WORDS);
-        if (WORDS)
-            isum =
-                _mm256_sub_epi32(_mm256_madd_epi16(isum, _mm256_set1_epi16(1)),
-                                 _mm256_set1_epi32(8 * *sum));
-        y = _mm256_fmadd_ps(_mm256_mul_ps(scales8(w), _mm256_set1_ps(*d)),
-                            _mm256_cvtepi32_ps(isum), y);
-        q += CLSA_BLOCK;
-        d += a->ldd;
-        sum += a->ldd;
+    const int32_t *v = p;
+    int32_t all[STRETCH];
+    if (ld == 1 && left >= STRETCH)
+        return _mm256_loadu_si256(p);
+    for (size_t b = 0; b < STRETCH; b++)
+        all[b] = v[(b < left ? b : left - 1) * ld];
+    return _mm256_loadu_si256((const __m256i *)all);
+}
+
+/* Adds up to 8 blocks of a row to y. */
+INLINE float stretch(float y, const uint8_t *row, const struct clsa_act *a,
+                     size_t c, size_t b, size_t left)
+{
+    const int8_t *q = a->q + c * a->ldq + b * CLSA_BLOCK;
+    const size_t at = b * a->ldd + c;
+    const uint8_t *w[STRETCH];
+    __m256i v[STRETCH], isum;
+    float scale[STRETCH], value[STRETCH];
+    UNROLL
+    for (size_t i = 0; i < STRETCH; i++) {
+        const size_t k = i < left ? i : left - 1;
+        w[i] = row + k * BLOCK_BYTES;
+        v[i] = dot_block(
+            w[i], _mm256_loadu_si256((const __m256i *)(q + k * CLSA_BLOCK)));
     }
+    isum = clsa_isum8(v, WORDS);
+    if (WORDS)
+        isum = _mm256_sub_epi32(
+            _mm256_madd_epi16(isum, _mm256_set1_epi16(1)),
+            _mm256_slli_epi32(column8(a->sum + at, a->ldd, left), 3));
+    _mm256_storeu_ps(value, _mm256_cvtepi32_ps(isum));
+    _mm256_storeu_ps(scale,
+                     _mm256_mul_ps(scales8(w), _mm256_castsi256_ps(column8(
+                                                   a->d + at, a->ldd, left))));
+    UNROLL
+    for (size_t i = 0; i < STRETCH; i++)
+        if (i < left)
+            y = __builtin_fmaf(scale[i], value[i], y);
     return y;
 }
 
-/* Columns from..to of all rows; a last group of fewer than 8 rows computes its
-   last row again in the other lanes and drops them. */
+/* One row and one column. Rows lie one behind the other, so that all of them
+   are one stream of memory. */
+INLINE float dot(const uint8_t *row, const struct clsa_act *a, size_t c)
+{
+    const size_t blocks = a->len / CLSA_BLOCK;
+    float y = 0;
+    size_t b = 0;
+    for (; b + STRETCH <= blocks; b += STRETCH) {
+        UNROLL
+        for (size_t at = 0; at < STRETCH * BLOCK_BYTES; at += 64)
+            _mm_prefetch((const char *)row + CLSA_AVX2_STREAM_AHEAD + at,
+                         _MM_HINT_T0);
+        y = stretch(y, row, a, c, b, STRETCH);
+        row += STRETCH * BLOCK_BYTES;
+    }
+    return b < blocks ? stretch(y, row, a, c, b, blocks - b) : y;
+}
+
+/* Columns from..to of all rows. */
 static void few_columns(float *y, size_t ldy, const uint8_t *w, size_t rows,
                         const struct clsa_act *a, size_t from, size_t to)
 {
     const size_t bytes = a->len / CLSA_BLOCK * BLOCK_BYTES;
-    for (size_t i = 0; i < rows; i += LANES) {
-        const size_t left = rows - i;
-        const uint8_t *row[LANES];
-        for (size_t r = 0; r < LANES; r++)
-            row[r] = w + (i + (r < left ? r : left - 1)) * bytes;
-        for (size_t c = from; c < to; c++) {
-            const __m256 v = dot8(row, a, c);
-            float *out = y + c * ldy + i;
-            if (left >= LANES)
-                _mm256_storeu_ps(out, v);
-            else
-                _mm256_maskstore_ps(out, clsa_tail_mask(left), v);
-        }
-    }
+    for (size_t i = 0; i < rows; i++)
+        for (size_t c = from; c < to; c++)
+            y[c * ldy + i] = dot(w + i * bytes, a, c);
 }
 
 /* ------------------------------------------------------------ more columns */

@@ -6,33 +6,57 @@
  */
 #include "simd/avx512/avx512.h"
 
+/* Adds the products of 16 values of sixteen keys; m: those present. */
+INLINE void add_float(__m512 sum[LANES], const uint8_t *key, size_t bytes,
+                      size_t left, const float *x, __mmask16 m, bool fetch,
+                      enum clsa_format format)
+{
+    const __m512 v =
+        m == 0xffff ? _mm512_loadu_ps(x) : _mm512_maskz_loadu_ps(m, x);
+    UNROLL
+    for (size_t i = 0; i < LANES; i++) {
+        const __m512 k =
+            m == 0xffff ? load16(key, 0, format) : load_tail(key, 0, m, format);
+        sum[i] = _mm512_fmadd_ps(k, v, sum[i]);
+        key = next_key(key, i, bytes, left, fetch);
+    }
+}
+
+INLINE __m512 group_float(const uint8_t *key, size_t len, size_t left,
+                          const float *x, enum clsa_format format)
+{
+    const size_t size = clsa_format_bytes(format, 1), bytes = len * size;
+    __m512 sum[LANES];
+    size_t j = 0;
+    UNROLL
+    for (int i = 0; i < LANES; i++)
+        sum[i] = _mm512_setzero_ps();
+    for (; j + LANES <= len; j += LANES)
+        if (j * size % 64 == 0)
+            add_float(sum, key + j * size, bytes, left, x + j, 0xffff, true,
+                      format);
+        else
+            add_float(sum, key + j * size, bytes, left, x + j, 0xffff, false,
+                      format);
+    if (j < len)
+        add_float(sum, key + j * size, bytes, left, x + j, first_lanes(len - j),
+                  true, format);
+    return sum16_ps(sum);
+}
+
 INLINE void scan_float(float *score, const void *keys, size_t n, size_t len,
                        const float *x, enum clsa_format format)
 {
-    for (size_t s = 0; s < n; s += LANES) {
-        const uint8_t *key[LANES];
-        __m512 sum[LANES];
-        size_t j = 0;
-        sixteen_keys(key, keys, s, n, clsa_format_bytes(format, len));
-        UNROLL
-        for (int i = 0; i < LANES; i++)
-            sum[i] = _mm512_setzero_ps();
-        for (; j + LANES <= len; j += LANES) {
-            __m512 v = _mm512_loadu_ps(x + j);
-            UNROLL
-            for (int i = 0; i < LANES; i++)
-                sum[i] = _mm512_fmadd_ps(load16(key[i], j, format), v, sum[i]);
-        }
-        if (j < len) {
-            __mmask16 m = first_lanes(len - j);
-            __m512 v = _mm512_maskz_loadu_ps(m, x + j);
-            UNROLL
-            for (int i = 0; i < LANES; i++)
-                sum[i] =
-                    _mm512_fmadd_ps(load_tail(key[i], j, m, format), v, sum[i]);
-        }
-        _mm512_mask_storeu_ps(score + s, first_lanes(n - s), sum16_ps(sum));
-    }
+    const size_t bytes = clsa_format_bytes(format, len);
+    const uint8_t *key = keys;
+    size_t s = 0;
+    for (; s + LANES <= n; s += LANES)
+        _mm512_storeu_ps(score + s,
+                         group_float(key + s * bytes, len, LANES, x, format));
+    if (s < n)
+        _mm512_mask_storeu_ps(
+            score + s, first_lanes(n - s),
+            group_float(key + s * bytes, len, n - s, x, format));
 }
 
 static void scan_f32_avx512(float *score, const float *key, size_t n,
@@ -47,35 +71,59 @@ void clsa_scan_bf16_avx512(float *score, const uint16_t *key, size_t n,
     scan_float(score, key, n, len, query->x, CLSA_BF16);
 }
 
+/* Adds the products of 32 values of sixteen keys; m: those present. */
+INLINE void add_i8(__m512i sum[LANES], const uint8_t *key, size_t bytes,
+                   size_t left, const int16_t *x, __mmask32 m, bool fetch)
+{
+    const __m512i q = _mm512_maskz_loadu_epi16(m, x);
+    UNROLL
+    for (size_t i = 0; i < LANES; i++) {
+        const __m256i k = ~m ? _mm256_maskz_loadu_epi8(m, key)
+                             : _mm256_loadu_si256((const __m256i *)key);
+        sum[i] = _mm512_add_epi32(
+            sum[i], _mm512_madd_epi16(_mm512_cvtepi8_epi16(k), q));
+        key = next_key(key, i, bytes, left, fetch);
+    }
+}
+
+INLINE __m512 group_i8(const uint8_t *key, size_t len, size_t left,
+                       const int16_t *x)
+{
+    __m512i sum[LANES];
+    size_t j = 0;
+    UNROLL
+    for (int i = 0; i < LANES; i++)
+        sum[i] = _mm512_setzero_si512();
+    for (; j + 32 <= len; j += 32)
+        if (j % 64 == 0)
+            add_i8(sum, key + j, len, left, x + j, ~(__mmask32)0, true);
+        else
+            add_i8(sum, key + j, len, left, x + j, ~(__mmask32)0, false);
+    if (j < len)
+        add_i8(sum, key + j, len, left, x + j, ((__mmask32)1 << (len - j)) - 1,
+               true);
+    return _mm512_cvtepi32_ps(sum16_epi32(sum));
+}
+
 static void scan_i8_avx512(float *score, const int8_t *keys,
                            const float *scales, size_t n, size_t len,
                            const struct clsa_index_query *query)
 {
     const __m512 scale = _mm512_set1_ps(query->scale);
-    for (size_t s = 0; s < n; s += LANES) {
-        const uint8_t *key[LANES];
-        __m512i sum[LANES];
-        sixteen_keys(key, keys, s, n, len);
-        UNROLL
-        for (int i = 0; i < LANES; i++)
-            sum[i] = _mm512_setzero_si512();
-        for (size_t j = 0; j < len; j += 32) {
-            __mmask32 m =
-                len - j < 32 ? (1u << (len - j)) - 1 : (__mmask32)0xffffffff;
-            __m512i q = _mm512_maskz_loadu_epi16(m, query->q + j);
-            UNROLL
-            for (int i = 0; i < LANES; i++) {
-                __m256i k = _mm256_maskz_loadu_epi8(m, key[i] + j);
-                sum[i] = _mm512_add_epi32(
-                    sum[i], _mm512_madd_epi16(_mm512_cvtepi8_epi16(k), q));
-            }
-        }
-        __mmask16 valid = first_lanes(n - s);
-        __m512 d =
-            _mm512_mul_ps(scale, _mm512_maskz_loadu_ps(valid, scales + s));
+    const uint8_t *key = (const uint8_t *)keys;
+    size_t s = 0;
+    for (; s + LANES <= n; s += LANES)
+        _mm512_storeu_ps(
+            score + s,
+            _mm512_mul_ps(_mm512_mul_ps(scale, _mm512_loadu_ps(scales + s)),
+                          group_i8(key + s * len, len, LANES, query->q)));
+    if (s < n) {
+        const __mmask16 valid = first_lanes(n - s);
+        const __m512 d = _mm512_maskz_loadu_ps(valid, scales + s);
         _mm512_mask_storeu_ps(
             score + s, valid,
-            _mm512_mul_ps(d, _mm512_cvtepi32_ps(sum16_epi32(sum))));
+            _mm512_mul_ps(_mm512_mul_ps(scale, d),
+                          group_i8(key + s * len, len, n - s, query->q)));
     }
 }
 

@@ -25,26 +25,28 @@ INLINE __m512bh as_bf16(__m512i v)
 
 /* sum[i] += key[i] * the parts from value j of the chunk on; m: the values
    present. */
-INLINE void step(__m512 sum[LANES], const uint8_t *const key[LANES],
-                 const struct clsa_bf16_split *q, size_t j, __mmask32 m)
+INLINE void step(__m512 sum[LANES], const uint8_t *key, size_t bytes,
+                 size_t left, const struct clsa_bf16_split *q, size_t j,
+                 __mmask32 m)
 {
     __m512bh x[PARTS];
     UNROLL
     for (int p = 0; p < PARTS; p++)
         x[p] = as_bf16(_mm512_loadu_si512(q->part[p] + j));
     UNROLL
-    for (int i = 0; i < LANES; i++) {
-        const uint8_t *at = key[i] + 2 * j;
+    for (size_t i = 0; i < LANES; i++) {
+        const uint8_t *at = key + 2 * j;
         __m512bh k = as_bf16(~m ? _mm512_maskz_loadu_epi16(m, at)
                                 : _mm512_loadu_si512(at));
         UNROLL
         for (int p = 0; p < PARTS; p++)
             sum[i] = _mm512_dpbf16_ps(sum[i], k, x[p]);
+        key = next_key(key, i, bytes, left, true);
     }
 }
 
 /* Sixteen sums over n values of the query. */
-INLINE __m512 scan_keys(const uint8_t *const key[LANES],
+INLINE __m512 scan_keys(const uint8_t *key, size_t bytes, size_t left,
                         const struct clsa_bf16_split *q, size_t n)
 {
     __m512 sum[LANES];
@@ -53,9 +55,9 @@ INLINE __m512 scan_keys(const uint8_t *const key[LANES],
     for (int i = 0; i < LANES; i++)
         sum[i] = _mm512_setzero_ps();
     for (; j + STEP <= n; j += STEP)
-        step(sum, key, q, j, ~(__mmask32)0);
+        step(sum, key, bytes, left, q, j, ~(__mmask32)0);
     if (j < n)
-        step(sum, key, q, j, ((__mmask32)1 << (n - j)) - 1);
+        step(sum, key, bytes, left, q, j, ((__mmask32)1 << (n - j)) - 1);
     return sum16_ps(sum);
 }
 
@@ -65,12 +67,12 @@ static void scan_chunk(float *score, const uint16_t *keys, size_t n, size_t len,
                        size_t count)
 {
     for (size_t s = 0; s < n; s += LANES) {
-        const uint8_t *key[LANES];
+        const uint8_t *key = (const uint8_t *)(keys + s * len + from);
         const __mmask16 valid = first_lanes(n - s);
-        sixteen_keys(key, keys, s, n, len * sizeof *keys);
-        for (size_t i = 0; i < LANES; i++)
-            key[i] += from * sizeof *keys;
-        __m512 total = scan_keys(key, q, count);
+        __m512 total =
+            n - s >= LANES
+                ? scan_keys(key, len * sizeof *keys, LANES, q, count)
+                : scan_keys(key, len * sizeof *keys, n - s, q, count);
         if (from)
             total =
                 _mm512_add_ps(_mm512_maskz_loadu_ps(valid, score + s), total);

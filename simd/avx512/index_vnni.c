@@ -32,9 +32,9 @@ INLINE struct split split_query(const int16_t *q, __mmask64 m)
     return s;
 }
 
-/* sum += the products of values j.. of sixteen keys; m: the values present. */
-INLINE void step(__m512i sum[LANES], const uint8_t *const key[LANES], size_t j,
-                 __mmask64 m, struct split q)
+/* Adds the products of 64 values of sixteen keys; m: those present. */
+INLINE void step(__m512i sum[LANES], const uint8_t *key, size_t bytes,
+                 size_t left, __mmask64 m, struct split q)
 {
     const __m512i offset = _mm512_set1_epi8((char)0x80);
     /* -128 * 256 * sum of high, lane by lane */
@@ -42,14 +42,33 @@ INLINE void step(__m512i sum[LANES], const uint8_t *const key[LANES], size_t j,
         _mm512_setzero_si512(),
         _mm512_dpbusd_epi32(_mm512_setzero_si512(), offset, q.high));
     UNROLL
-    for (int i = 0; i < LANES; i++) {
-        __m512i k = ~m ? _mm512_maskz_loadu_epi8(m, key[i] + j)
-                       : _mm512_loadu_si512(key[i] + j);
+    for (size_t i = 0; i < LANES; i++) {
+        __m512i k =
+            ~m ? _mm512_maskz_loadu_epi8(m, key) : _mm512_loadu_si512(key);
         __m512i v =
             _mm512_dpbusd_epi32(bias, _mm512_xor_si512(k, offset), q.high);
         sum[i] = _mm512_add_epi32(
             sum[i], _mm512_dpbusd_epi32(_mm512_slli_epi32(v, 8), q.low, k));
+        key = next_key(key, i, bytes, left, true);
     }
+}
+
+INLINE __m512 group(const uint8_t *key, size_t len, size_t left,
+                    const int16_t *x)
+{
+    __m512i sum[LANES];
+    size_t j = 0;
+    UNROLL
+    for (int i = 0; i < LANES; i++)
+        sum[i] = _mm512_setzero_si512();
+    for (; j + STEP <= len; j += STEP)
+        step(sum, key + j, len, left, ~(__mmask64)0,
+             split_query(x + j, ~(__mmask64)0));
+    if (j < len) {
+        const __mmask64 m = ((__mmask64)1 << (len - j)) - 1;
+        step(sum, key + j, len, left, m, split_query(x + j, m));
+    }
+    return _mm512_cvtepi32_ps(sum16_epi32(sum));
 }
 
 static void scan_i8_avx512vnni(float *score, const int8_t *keys,
@@ -57,27 +76,20 @@ static void scan_i8_avx512vnni(float *score, const int8_t *keys,
                                const struct clsa_index_query *query)
 {
     const __m512 scale = _mm512_set1_ps(query->scale);
-    for (size_t s = 0; s < n; s += LANES) {
-        const uint8_t *key[LANES];
-        __m512i sum[LANES];
-        size_t j = 0;
-        sixteen_keys(key, keys, s, n, len);
-        UNROLL
-        for (int i = 0; i < LANES; i++)
-            sum[i] = _mm512_setzero_si512();
-        for (; j + STEP <= len; j += STEP)
-            step(sum, key, j, ~(__mmask64)0,
-                 split_query(query->q + j, ~(__mmask64)0));
-        if (j < len) {
-            __mmask64 m = ((__mmask64)1 << (len - j)) - 1;
-            step(sum, key, j, m, split_query(query->q + j, m));
-        }
-        __mmask16 valid = first_lanes(n - s);
-        __m512 d =
-            _mm512_mul_ps(scale, _mm512_maskz_loadu_ps(valid, scales + s));
+    const uint8_t *key = (const uint8_t *)keys;
+    size_t s = 0;
+    for (; s + LANES <= n; s += LANES)
+        _mm512_storeu_ps(
+            score + s,
+            _mm512_mul_ps(_mm512_mul_ps(scale, _mm512_loadu_ps(scales + s)),
+                          group(key + s * len, len, LANES, query->q)));
+    if (s < n) {
+        const __mmask16 valid = first_lanes(n - s);
+        const __m512 d = _mm512_maskz_loadu_ps(valid, scales + s);
         _mm512_mask_storeu_ps(
             score + s, valid,
-            _mm512_mul_ps(d, _mm512_cvtepi32_ps(sum16_epi32(sum))));
+            _mm512_mul_ps(_mm512_mul_ps(scale, d),
+                          group(key + s * len, len, n - s, query->q)));
     }
 }
 

@@ -71,6 +71,48 @@ INLINE void tile_sums(float *y, size_t ldy, const struct tile *t,
     }
 }
 
+/* The sum of a row and a column before its tree. */
+INLINE __m512 row_sum(const uint8_t *row, const float *x, size_t len,
+                      enum clsa_format format)
+{
+    const size_t step_bytes = clsa_format_bytes(format, 2 * LANES);
+    __m512 sum = _mm512_setzero_ps();
+    size_t j = 0;
+
+    for (; j + 2 * LANES <= len; j += 2 * LANES) {
+        for (size_t at = 0; at < step_bytes; at += 64)
+            _mm_prefetch((const char *)row + j / LANES * (step_bytes / 2) +
+                             STREAM_AHEAD + at,
+                         _MM_HINT_T0);
+        sum = _mm512_fmadd_ps(load16(row, j, format), _mm512_loadu_ps(x + j),
+                              sum);
+        sum = _mm512_fmadd_ps(load16(row, j + LANES, format),
+                              _mm512_loadu_ps(x + j + LANES), sum);
+    }
+    for (; j < len; j += LANES) {
+        __mmask16 m = first_lanes(len - j);
+        sum = _mm512_fmadd_ps(load_tail(row, j, m, format),
+                              _mm512_maskz_loadu_ps(m, x + j), sum);
+    }
+    return sum;
+}
+
+/* One column: rows one behind the other, a single stream of memory. */
+INLINE void one_column(float *y, const void *w, size_t rows, const float *x,
+                       size_t len, enum clsa_format format)
+{
+    const size_t stride = clsa_format_bytes(format, len);
+    for (size_t i = 0; i < rows; i += LANES) {
+        const size_t left = min_size(rows - i, LANES);
+        __m512 sum[LANES];
+        for (size_t r = 0; r < LANES; r++)
+            sum[r] = r < left ? row_sum((const uint8_t *)w + (i + r) * stride,
+                                        x, len, format)
+                              : _mm512_setzero_ps();
+        _mm512_mask_storeu_ps(y + i, first_lanes(left), sum16_ps(sum));
+    }
+}
+
 /* `rows` rows x C columns from c on, R rows at a time. */
 INLINE void columns(float *y, size_t ldy, const void *w, size_t rows,
                     const struct clsa_act *a, size_t c, const int R,
@@ -105,7 +147,8 @@ INLINE void matmul(float *y, size_t ldy, const void *w, size_t rows,
         for (; c + 2 <= a->n; c += 2)
             columns(y + i, ldy, first, count, a, c, 8, 2, format);
         for (; c < a->n; c++)
-            columns(y + i, ldy, first, count, a, c, 16, 1, format);
+            one_column(y + c * ldy + i, first, count, a->x + c * a->ldx, a->len,
+                       format);
     }
 }
 
