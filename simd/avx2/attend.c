@@ -122,7 +122,8 @@ INLINE void dot_step(__m256 sum[PAIRS], const char *const k[PAIRS],
     }
 }
 
-/* Fetches K and V of the rows that come CLSA_AVX2_ROWS_AHEAD later. */
+/* Fetches K and V of the rows that come CLSA_AVX2_ROWS_AHEAD later; V waits in
+   L2 for the second pass. */
 INLINE void fetch(const struct heads *t, size_t i, size_t rows, size_t bytes)
 {
     for (size_t r = i; r < i + rows; r++) {
@@ -130,7 +131,7 @@ INLINE void fetch(const struct heads *t, size_t i, size_t rows, size_t bytes)
         const size_t last = t->rows->n - 1;
         const size_t at = t->at[ahead < last ? ahead : last];
         for (size_t b = 0; b < bytes; b += 64) {
-            clsa_prefetch((const char *)t->rows->k + at + b);
+            _mm_prefetch((const char *)t->rows->k + at + b, _MM_HINT_T0);
             clsa_prefetch((const char *)t->rows->v + at + b);
         }
     }
