@@ -17,7 +17,7 @@ enum {
     AROUND = 2,    /* of the sample, to either side of the k-th */
     NARROW = 1024, /* ranks of the sample that many are narrowed down by */
     /* rows: how far ahead a gather prefetches */
-    GATHER_AHEAD = 2
+    GATHER_AHEAD = 1
 };
 
 /* AVX2 compares signed integers: all ranks are read with this bit changed. */
@@ -220,22 +220,27 @@ INLINE void copy_piece(unsigned char *to, const unsigned char *from,
             _mm256_loadu_si256((const __m256i *)(from + bytes - 32)));
 }
 
+/* A piece of `bytes` of a later row. */
+INLINE void fetch_piece(const unsigned char *from, size_t bytes)
+{
+    for (size_t b = 0; b < bytes; b += 64)
+        _mm_prefetch((const char *)from + b, _MM_HINT_T0);
+}
+
 static void gather_avx2(const struct clsa_gather *g)
 {
-    const size_t row = g->pieces * g->piece;
-    for (size_t i = 0; i < g->n + GATHER_AHEAD; i++) {
-        if (i < g->n)
-            for (size_t b = 0; b < row; b += 64)
-                _mm_prefetch((const char *)g->from[i] + b, _MM_HINT_T1);
-        if (i < GATHER_AHEAD)
-            continue;
-        const unsigned char *from = g->from[i - GATHER_AHEAD];
-        unsigned char *to = g->to + g->slot[i - GATHER_AHEAD] * g->piece;
-        for (size_t p = 0; p < g->pieces; p++)
+    for (size_t i = 0; i < g->n; i++) {
+        const unsigned char *from = g->from[i];
+        const unsigned char *next =
+            g->from[i + GATHER_AHEAD < g->n ? i + GATHER_AHEAD : g->n - 1];
+        unsigned char *to = g->to + g->slot[i] * g->piece;
+        for (size_t p = 0; p < g->pieces; p++) {
+            fetch_piece(next + p * g->piece, g->piece);
             if (g->piece >= 32)
                 copy_piece(to + p * g->strip, from + p * g->piece, g->piece);
             else
                 memcpy(to + p * g->strip, from + p * g->piece, g->piece);
+        }
     }
 }
 
