@@ -19,9 +19,17 @@ static void work(void *context, struct clsa_worker *w)
     clsa_head(step, w);
 }
 
+/* Scales of a column lie as close as its step allows: far apart, by a power of
+   two, they would share a few sets of the cache. */
+static void pack_scales(struct clsa_scratch *scratch, size_t n)
+{
+    scratch->norm.ldd = scratch->mix.ldd = scratch->ffn.ldd = n;
+}
+
 void clsa_step_run(struct clsa_step *step)
 {
     struct timespec t;
+    pack_scales(step->model->scratch, step->n);
     clock_gettime(CLOCK_MONOTONIC, &t);
     step->clock = (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
     for (int i = 0; i < CLSA_PHASES; i++)
