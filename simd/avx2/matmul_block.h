@@ -3,9 +3,11 @@
  * matmul_block.h: the frame of the Q8_0 and Q4_0 products, included by
  * matmul_q8_0.c and matmul_q4_0.c, which say how a block is multiplied.
  *
- * One order for every n: each (row, column) has one float sum, to which the
- * blocks are added in ascending order as fma(d_w * d_a, (float)isum, sum) with
- * the exact integer sum of the block. Two ways compute these same bits:
+ * One order for every n: eight blocks of a (row, column), one after the other,
+ * make a float sum, fma(d_w * d_a, (float)isum, sum) from 0 on with the exact
+ * integer sum of the block, and these are added in ascending order. A longer
+ * chain of FMAs would be the limit of one column. Two ways compute these same
+ * bits:
  *
  * - few columns, bound by memory: a row at a time, as one stream of memory
  *   reads fastest. Eight blocks are added across at once, and their products
@@ -67,18 +69,27 @@ INLINE void multiply(__m256i sum[ROWS][GROUPS], const uint8_t *const w[ROWS],
 
 /* ------------------------------------------------------------- few columns */
 
-/* Blocks that are added across at once. */
+/* Blocks whose sums are made at once; they divide a panel. */
 #define STRETCH 8
 
-/* The scales of 8 blocks, or the last one again in the other lanes. */
+/* The scales of 8 blocks. Broadcasts and blends, which leave alone the port of
+   the shuffles that the sums go through. */
 INLINE __m256 scales8(const uint8_t *const w[STRETCH])
 {
-    const __m128i d =
-        _mm_setr_epi16((short)clsa_read_u16(w[0]), (short)clsa_read_u16(w[1]),
-                       (short)clsa_read_u16(w[2]), (short)clsa_read_u16(w[3]),
-                       (short)clsa_read_u16(w[4]), (short)clsa_read_u16(w[5]),
-                       (short)clsa_read_u16(w[6]), (short)clsa_read_u16(w[7]));
-    return _mm256_cvtph_ps(d);
+    __m256i d[STRETCH];
+    UNROLL
+    for (int i = 0; i < STRETCH; i++)
+        d[i] = broadcast4(w[i]);
+    UNROLL
+    for (int i = 0; i < STRETCH; i += 2)
+        d[i] = _mm256_blend_epi32(d[i], d[i + 1], 0xaa);
+    UNROLL
+    for (int i = 0; i < STRETCH; i += 4)
+        d[i] = _mm256_blend_epi32(d[i], d[i + 2], 0xcc);
+    d[0] = _mm256_blend_epi32(d[0], d[4], 0xf0);
+    d[0] = _mm256_and_si256(d[0], _mm256_set1_epi32(0xffff));
+    d[0] = _mm256_permute4x64_epi64(_mm256_packus_epi32(d[0], d[0]), 0x08);
+    return _mm256_cvtph_ps(_mm256_castsi256_si128(d[0]));
 }
 
 /* Values of 8 blocks of a column, `left` are there; ld: from block to block. */
@@ -93,15 +104,15 @@ INLINE __m256i column8(const void *p, size_t ld, size_t left)
     return _mm256_loadu_si256((const __m256i *)all);
 }
 
-/* Adds up to 8 blocks of a row to y. */
-INLINE float stretch(float y, const uint8_t *row, const struct clsa_act *a,
-                     size_t c, size_t b, size_t left)
+/* The sum of up to 8 blocks of a row. */
+INLINE float stretch(const uint8_t *row, const struct clsa_act *a, size_t c,
+                     size_t b, size_t left)
 {
     const int8_t *q = a->q + c * a->ldq + b * CLSA_BLOCK;
     const size_t at = b * a->ldd + c;
     const uint8_t *w[STRETCH];
     __m256i v[STRETCH], isum;
-    float scale[STRETCH], value[STRETCH];
+    float scale[STRETCH], value[STRETCH], y = 0;
     UNROLL
     for (size_t i = 0; i < STRETCH; i++) {
         const size_t k = i < left ? i : left - 1;
@@ -118,6 +129,8 @@ INLINE float stretch(float y, const uint8_t *row, const struct clsa_act *a,
     _mm256_storeu_ps(scale,
                      _mm256_mul_ps(scales8(w), _mm256_castsi256_ps(column8(
                                                    a->d + at, a->ldd, left))));
+    IN_MEMORY(scale); /* loads are free here, and shuffles are not */
+    IN_MEMORY(value);
     UNROLL
     for (size_t i = 0; i < STRETCH; i++)
         if (i < left)
@@ -137,10 +150,10 @@ INLINE float dot(const uint8_t *row, const struct clsa_act *a, size_t c)
         for (size_t at = 0; at < STRETCH * BLOCK_BYTES; at += 64)
             _mm_prefetch((const char *)row + CLSA_AVX2_STREAM_AHEAD + at,
                          _MM_HINT_T0);
-        y = stretch(y, row, a, c, b, STRETCH);
+        y += stretch(row, a, c, b, STRETCH);
         row += STRETCH * BLOCK_BYTES;
     }
-    return b < blocks ? stretch(y, row, a, c, b, blocks - b) : y;
+    return b < blocks ? y + stretch(row, a, c, b, blocks - b) : y;
 }
 
 /* Columns from..to of all rows. */
@@ -255,7 +268,7 @@ INLINE void tile(float *sums, const uint8_t *w, size_t bytes, size_t left,
         row[r] = w + ((size_t)r < left ? (size_t)r : left - 1) * bytes;
         UNROLL
         for (int g = 0; g < groups; g++)
-            acc[r][g] = _mm256_loadu_ps(sums + (r * groups + g) * LANES);
+            acc[r][g] = _mm256_setzero_ps();
     }
     for (size_t b = 0; b < blocks; b++) {
         const size_t at = b * (size_t)groups;
@@ -278,12 +291,18 @@ INLINE void tile(float *sums, const uint8_t *w, size_t bytes, size_t left,
                     _mm256_cvtepi32_ps(isum[r][g]), acc[r][g]);
             row[r] += BLOCK_BYTES;
         }
-    }
-    UNROLL
-    for (int r = 0; r < rows; r++) {
+        if (b % STRETCH < STRETCH - 1 && b + 1 < blocks)
+            continue;
         UNROLL
-        for (int g = 0; g < groups; g++)
-            _mm256_storeu_ps(sums + (r * groups + g) * LANES, acc[r][g]);
+        for (int r = 0; r < rows; r++) {
+            UNROLL
+            for (int g = 0; g < groups; g++) {
+                float *sum = sums + (r * groups + g) * LANES;
+                _mm256_storeu_ps(
+                    sum, _mm256_add_ps(_mm256_loadu_ps(sum), acc[r][g]));
+                acc[r][g] = _mm256_setzero_ps();
+            }
+        }
     }
 }
 

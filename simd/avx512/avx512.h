@@ -22,8 +22,9 @@
  * November 2026, gcc 12.
  */
 enum {
-    /* blocks of a panel that are packed at once: 8 KiB, a quarter of L1 */
-    PANEL_BLOCKS = 16,
+    /* blocks of a panel that are packed at once: 4 KiB. A sum of as many goes
+       to the sum of the row, here and in simd/avx2/matmul_block.h */
+    PANEL_BLOCKS = 8,
     /* bytes of float weights kept in L2 while the columns pass by */
     FLOAT_CHUNK_BYTES = 256 * 1024,
     /* rows of K that attend asks for ahead of their use */

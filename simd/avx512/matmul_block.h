@@ -16,12 +16,13 @@
  *
  * so that a dot instruction with four broadcast bytes of the column adds to
  * the sixteen block sums, nothing is ever summed across lanes, and conversion
- * and scales are paid once for 16 x 32 products. The float sum of a row runs
- * over its blocks in ascending order, fma(d_w * d_a, dot, sum), whatever the
- * number of columns. Those are the bits of AVX2 as well, whose kernel for one
- * column is the better one: it is bound by memory, and turning the weights
- * for one product each takes longer than adding across (28 against 21 GB/s of
- * Q8_0 where a plain loop reads 33; Xeon, 2 threads, November 2026).
+ * and scales are paid once for 16 x 32 products. Eight blocks after the other
+ * are summed up, fma(d_w * d_a, dot, sum) from 0 on, and added to the sum of
+ * the row, whatever the number of columns. Those are the bits of AVX2 as well,
+ * whose kernel for one column is the better one: it is bound by memory, and
+ * turning the weights for one product each takes longer than adding across (28
+ * against 21 GB/s of Q8_0 where a plain loop reads 33; Xeon, 2 threads,
+ * November 2026).
  */
 #include "simd/avx512/transpose.h"
 
@@ -84,8 +85,7 @@ INLINE void tile(float *y, size_t ldy, struct panel *p,
     __m512 sum[8];
     UNROLL
     for (int j = 0; j < columns; j++)
-        sum[j] = from ? _mm512_maskz_loadu_ps(p->valid, y + (c + j) * ldy)
-                      : _mm512_setzero_ps();
+        sum[j] = _mm512_setzero_ps();
     for (size_t b = from; b < to; b++) {
         __m512i packed[PACKED], w[EXPANDED];
         __m256i d;
@@ -108,8 +108,12 @@ INLINE void tile(float *y, size_t ldy, struct panel *p,
             sum[j] = add_block(sum[j], w, dw, a, b, c + j);
     }
     UNROLL
-    for (int j = 0; j < columns; j++)
-        _mm512_mask_storeu_ps(y + (c + j) * ldy, p->valid, sum[j]);
+    for (int j = 0; j < columns; j++) {
+        float *out = y + (c + j) * ldy;
+        const __m512 before =
+            from ? _mm512_maskz_loadu_ps(p->valid, out) : _mm512_setzero_ps();
+        _mm512_mask_storeu_ps(out, p->valid, _mm512_add_ps(before, sum[j]));
+    }
 }
 
 /* The widest first tile that two columns or more fill; returns its width. */
