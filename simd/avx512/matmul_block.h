@@ -38,15 +38,20 @@ struct panel {
 
 /*
  * The next panel lies behind this one as a whole, so it is asked for in
- * address order, at the speed at which this one is used.
+ * address order, at the speed at which this one is used: a block of it in
+ * `slots` parts between the arithmetic. At once they would wait for each other
+ * (8 columns of Q8_0: 3300 us, in parts 2780).
  */
-INLINE void prefetch_next(const struct panel *p, size_t b)
+INLINE void prefetch_next(const struct panel *p, size_t b, size_t slot,
+                          size_t slots)
 {
-    const size_t bytes = (size_t)LANES * BLOCK_BYTES;
+    const size_t bytes = (size_t)LANES * BLOCK_BYTES, lines = (bytes + 63) / 64;
+    const size_t from = slot * lines / slots, to = (slot + 1) * lines / slots;
     if (!p->next)
         return;
-    for (size_t at = 0; at < bytes; at += 64)
-        prefetch(p->next + b * bytes + at);
+    UNROLL
+    for (size_t at = from; at < to; at++)
+        prefetch(p->next + b * bytes + at * 64);
 }
 
 /* The kernel of the level below. */
@@ -90,7 +95,7 @@ INLINE void tile(float *y, size_t ldy, struct panel *p,
         __m512i packed[PACKED], w[EXPANDED];
         __m256i d;
         if (first) {
-            prefetch_next(p, b);
+            prefetch_next(p, b, 0, columns + 2);
             d = sixteen_words(p->row, b * BLOCK_BYTES);
             pack_block(packed, p->row, b * BLOCK_BYTES);
             if (keep)
@@ -101,11 +106,16 @@ INLINE void tile(float *y, size_t ldy, struct panel *p,
             for (int k = 0; k < PACKED; k++)
                 packed[k] = p->w[b - from][k];
         }
+        if (first)
+            prefetch_next(p, b, 1, columns + 2);
         expand_block(w, packed);
         __m512 dw = _mm512_cvtph_ps(d);
         UNROLL
-        for (int j = 0; j < columns; j++)
+        for (int j = 0; j < columns; j++) {
             sum[j] = add_block(sum[j], w, dw, a, b, c + j);
+            if (first)
+                prefetch_next(p, b, j + 2, columns + 2);
+        }
     }
     UNROLL
     for (int j = 0; j < columns; j++) {
