@@ -80,6 +80,9 @@ struct clsa_rows {
     size_t stride; /* bytes from row to row, the same for k and v */
     const uint32_t *order;
     size_t n; /* 1..CLSA_ATTEND_ROWS */
+    /* Memory that is read after these rows, as much as they are, K and V: it
+       is asked for meanwhile. NULL: the rows themselves are. */
+    const void *ahead;
 };
 
 /*

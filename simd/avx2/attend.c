@@ -137,6 +137,15 @@ INLINE void fetch(const struct heads *t, size_t i, size_t rows, size_t bytes)
     }
 }
 
+/* The same for what is read after all of these rows. */
+INLINE void fetch_next(const struct heads *t, size_t i, size_t rows,
+                       size_t bytes)
+{
+    const char *ahead = (const char *)t->rows->ahead + 2 * i * bytes;
+    for (size_t b = 0; b < 2 * rows * bytes; b += 64)
+        clsa_prefetch(ahead + b);
+}
+
 /* Scores of `heads` heads from h on; the first heads fetch for all. */
 INLINE void scores(struct heads *t, size_t h, int heads, int rows,
                    enum clsa_format format)
@@ -154,7 +163,9 @@ INLINE void scores(struct heads *t, size_t h, int heads, int rows,
             const size_t at = i + (size_t)r < n ? i + (size_t)r : n - 1;
             k[r] = (const char *)t->rows->k + t->at[at];
         }
-        if (h == 0)
+        if (h == 0 && t->rows->ahead)
+            fetch_next(t, i, step, bytes);
+        else if (h == 0)
             fetch(t, i, step, bytes);
         UNROLL
         for (int p = 0; p < PAIRS; p++)

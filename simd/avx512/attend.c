@@ -76,12 +76,34 @@ INLINE void score_tile(float (*p)[CLSA_ATTEND_ROWS], const float *q, size_t e,
                                      all));
 }
 
+/* Asks for what comes later, with row i: its V and the K of a later row, or the
+   i-th part of the first half of what is read after all of the rows. */
+INLINE void fetch_row(const struct clsa_rows *rows, size_t i, size_t bytes,
+                      bool ahead)
+{
+    const uint8_t *next = rows->ahead;
+    if (!ahead) {
+        prefetch_row(rows->k, rows, i + ATTEND_AHEAD, bytes);
+        prefetch_row(rows->v, rows, i, bytes);
+        return;
+    }
+    for (size_t at = i * bytes; at < (i + 1) * bytes; at += 64)
+        prefetch(next + at);
+}
+
+/* Scores of H heads and sixteen rows; `fetch`: no other heads have fetched. */
 INLINE void score_heads(float (*p)[CLSA_ATTEND_ROWS], const float *q, size_t e,
                         const uint8_t *const k[LANES], size_t i, const int H,
+                        const struct clsa_rows *rows, bool fetch, bool ahead,
                         enum clsa_format format)
 {
-    for (int r = 0; r < LANES; r += LANES / H)
+    const size_t bytes = clsa_format_bytes(format, e);
+    for (size_t r = 0; r < LANES; r += (size_t)(LANES / H)) {
+        /* a few rows at a time, or they would wait for each other */
+        for (size_t n = r; fetch && n < r + (size_t)(LANES / H); n++)
+            fetch_row(rows, i + n, bytes, ahead);
         score_tile(p, q, e, k + r, i + r, H, format);
+    }
 }
 
 /*
@@ -89,23 +111,23 @@ INLINE void score_heads(float (*p)[CLSA_ATTEND_ROWS], const float *q, size_t e,
  * row. V rows are asked for with the K rows, a whole pass before their use.
  */
 INLINE void score_rows(struct scores *s, const float *q, size_t r, size_t e,
-                       const struct clsa_rows *rows, enum clsa_format format)
+                       const struct clsa_rows *rows, bool ahead,
+                       enum clsa_format format)
 {
-    const size_t bytes = clsa_format_bytes(format, e);
     for (size_t i = 0; i < rows->n; i += LANES) {
         const uint8_t *k[LANES];
         size_t j = 0;
-        for (size_t n = 0; n < LANES; n++) {
+        for (size_t n = 0; n < LANES; n++)
             k[n] = row_at(rows->k, rows, min_size(i + n, rows->n - 1));
-            prefetch_row(rows->k, rows, i + n + ATTEND_AHEAD, bytes);
-            prefetch_row(rows->v, rows, i + n, bytes);
-        }
         for (; j + 4 <= r; j += 4)
-            score_heads(s->p + j, q + j * e, e, k, i, 4, format);
+            score_heads(s->p + j, q + j * e, e, k, i, 4, rows, j == 0, ahead,
+                        format);
         for (; j + 2 <= r; j += 2)
-            score_heads(s->p + j, q + j * e, e, k, i, 2, format);
+            score_heads(s->p + j, q + j * e, e, k, i, 2, rows, j == 0, ahead,
+                        format);
         for (; j < r; j++)
-            score_heads(s->p + j, q + j * e, e, k, i, 1, format);
+            score_heads(s->p + j, q + j * e, e, k, i, 1, rows, j == 0, ahead,
+                        format);
     }
 }
 
@@ -125,12 +147,15 @@ static float soften(float *p, size_t n)
     return max;
 }
 
-/* out[j..j+16*parts) of H heads; m: the lanes of the last part. */
+/* out[j..j+16*parts) of H heads; m: the lanes of the last part; `fetch`: with
+   the second half of what is read after all of the rows. */
 INLINE void value_tile(float *out, float (*p)[CLSA_ATTEND_ROWS], size_t e,
                        size_t j, const struct clsa_rows *rows, const int H,
-                       const int parts, __mmask16 m, enum clsa_format format)
+                       const int parts, __mmask16 m, bool fetch,
+                       enum clsa_format format)
 {
     __m512 sum[4][4], total[4];
+    const size_t bytes = clsa_format_bytes(format, e);
     UNROLL
     for (int h = 0; h < H; h++) {
         total[h] = _mm512_setzero_ps();
@@ -141,6 +166,9 @@ INLINE void value_tile(float *out, float (*p)[CLSA_ATTEND_ROWS], size_t e,
     for (size_t i = 0; i < rows->n; i++) {
         const uint8_t *row = row_at(rows->v, rows, i);
         __m512 v[4];
+        if (fetch)
+            for (size_t at = i * bytes; at < (i + 1) * bytes; at += 64)
+                prefetch((const uint8_t *)rows->ahead + rows->n * bytes + at);
         UNROLL
         for (int t = 0; t < parts; t++)
             v[t] = parts > 1 || m == 0xffff ? load16(row, j + t * LANES, format)
@@ -165,38 +193,60 @@ INLINE void value_tile(float *out, float (*p)[CLSA_ATTEND_ROWS], size_t e,
 }
 
 INLINE void value_heads(float *out, float (*p)[CLSA_ATTEND_ROWS], size_t e,
-                        const struct clsa_rows *rows, const int H,
+                        const struct clsa_rows *rows, const int H, bool fetch,
                         enum clsa_format format)
 {
     size_t j = 0;
     for (; j + VALUES <= e; j += VALUES)
-        value_tile(out, p, e, j, rows, H, VALUES / LANES, 0xffff, format);
+        value_tile(out, p, e, j, rows, H, VALUES / LANES, 0xffff,
+                   fetch && j == 0, format);
     for (; j < e; j += LANES)
-        value_tile(out, p, e, j, rows, H, 1, first_lanes(e - j), format);
+        value_tile(out, p, e, j, rows, H, 1, first_lanes(e - j),
+                   fetch && j == 0, format);
+}
+
+INLINE void values(float *out, struct scores *s, size_t r, size_t e,
+                   const struct clsa_rows *rows, bool fetch,
+                   enum clsa_format format)
+{
+    size_t j = 0;
+    for (; j + 4 <= r; j += 4)
+        value_heads(out + j * (e + 2), s->p + j, e, rows, 4, fetch, format);
+    for (; j + 2 <= r; j += 2)
+        value_heads(out + j * (e + 2), s->p + j, e, rows, 2, fetch, format);
+    for (; j < r; j++)
+        value_heads(out + j * (e + 2), s->p + j, e, rows, 1, fetch, format);
 }
 
 INLINE void attend(float *out, const float *q, size_t r, size_t e,
-                   const struct clsa_rows *rows, enum clsa_format format)
+                   const struct clsa_rows *rows, bool ahead,
+                   enum clsa_format format)
 {
     struct scores s;
-    size_t j = 0;
 
-    score_rows(&s, q, r, e, rows, format);
+    score_rows(&s, q, r, e, rows, ahead, format);
     for (size_t h = 0; h < r; h++)
         out[h * (e + 2) + e] = soften(s.p[h], rows->n);
-    for (; j + 4 <= r; j += 4)
-        value_heads(out + j * (e + 2), s.p + j, e, rows, 4, format);
-    for (; j + 2 <= r; j += 2)
-        value_heads(out + j * (e + 2), s.p + j, e, rows, 2, format);
-    for (; j < r; j++)
-        value_heads(out + j * (e + 2), s.p + j, e, rows, 1, format);
+    values(out, &s, r, e, rows, ahead, format);
 }
 
+/* Functions of their own: a test in the loops of the second costs a working
+   set 7 %. */
 #define ATTEND(name, format)                                                   \
+    static __attribute__((noinline)) void next_##name(                         \
+        float *out, const float *q, size_t r, size_t e,                        \
+        const struct clsa_rows *rows)                                          \
+    {                                                                          \
+        attend(out, q, r, e, rows, true, format);                              \
+    }                                                                          \
+                                                                               \
     static void attend_##name##_avx512(float *out, const float *q, size_t r,   \
                                        size_t e, const struct clsa_rows *rows) \
     {                                                                          \
-        attend(out, q, r, e, rows, format);                                    \
+        if (rows->ahead)                                                       \
+            next_##name(out, q, r, e, rows);                                   \
+        else                                                                   \
+            attend(out, q, r, e, rows, false, format);                         \
     }
 
 ATTEND(f32, CLSA_F32)

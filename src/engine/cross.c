@@ -6,6 +6,9 @@
 #include "src/engine/linear.h"
 #include "src/engine/step.h"
 
+/* Of a part of a cache, to be fetched: it waits in L2 beside the one in use. */
+#define CLSA_FETCH_BYTES ((size_t)512 << 10)
+
 static const struct clsa_column *wanted(const struct clsa_step *step, size_t i)
 {
     return &step->column[step->wanted[i]];
@@ -15,6 +18,20 @@ static size_t cross_count(const struct clsa_step *step, size_t i)
 {
     const struct clsa_column *column = wanted(step, i);
     return column->set ? column->set->n : (size_t)column->position + 1;
+}
+
+/* What of the next part of a dense cache is fetched while a head attends to
+   this one: its heads have each a share of it, so that memory is read in order,
+   once, where a head alone would take a few lines of each row. */
+static const void *next_rows(const struct clsa_cache *cache, size_t first,
+                             size_t end, uint32_t head, size_t n)
+{
+    const struct clsa_cache_layout *l = &cache->layout;
+    if (end - first < CLSA_ATTEND_ROWS + n ||
+        CLSA_ATTEND_ROWS * l->row_bytes > CLSA_FETCH_BYTES)
+        return NULL;
+    return clsa_cache_row(cache, first + CLSA_ATTEND_ROWS) +
+           head * n * 2 * l->head_bytes;
 }
 
 /* Rows of the working set, or for dense where they lie in the cache: a part
@@ -40,6 +57,7 @@ static enum clsa_format cross_locate(const struct clsa_step *step, size_t layer,
     rows->v = row + (l->g + head) * l->head_bytes;
     rows->stride = l->row_bytes;
     rows->order = NULL;
+    rows->ahead = next_rows(cache, first, cross_count(step, i), head, rows->n);
     return l->kv;
 }
 
