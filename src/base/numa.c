@@ -474,11 +474,9 @@ unsigned clsa_numa_place(const struct clsa_numa *numa, unsigned threads,
     memset(cpus, 0, sizeof *cpus);
     if (!numa->pins)
         return node;
-    if (core && threads == numa->cores)
-        *cpus = core->cpus;
-    else if (memcmp(numa->node[node].cpus.bits, numa->usable.bits,
-                    sizeof cpus->bits) != 0)
-        *cpus = numa->node[node].cpus;
+    *cpus = core && threads == numa->cores ? core->cpus : numa->node[node].cpus;
+    if (clsa_ids_equal(cpus, &numa->usable))
+        memset(cpus, 0, sizeof *cpus);
     return node;
 }
 

@@ -43,7 +43,7 @@ const char *clsa_numa_notice(const struct clsa_numa *numa);
 /*
  * The node for thread i of `threads`, and the CPUs to pin it to: a core for
  * each where there are as many threads as cores, else all CPUs of the node,
- * and none (cpus->any false) where that says nothing new.
+ * and none (cpus->any false) where these are all that the process may use.
  */
 unsigned clsa_numa_place(const struct clsa_numa *numa, unsigned threads,
                          unsigned i, struct clsa_ids *cpus);

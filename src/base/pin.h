@@ -8,6 +8,7 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <string.h>
 
 #define CLSA_MAX_IDS 1024
 #define CLSA_ID_BITS (CHAR_BIT * sizeof(unsigned long))
@@ -31,6 +32,12 @@ static inline bool clsa_ids_has(const struct clsa_ids *ids, unsigned id)
 {
     return id < CLSA_MAX_IDS &&
            ids->bits[id / CLSA_ID_BITS] >> id % CLSA_ID_BITS & 1;
+}
+
+static inline bool clsa_ids_equal(const struct clsa_ids *a,
+                                  const struct clsa_ids *b)
+{
+    return memcmp(a->bits, b->bits, sizeof a->bits) == 0;
 }
 
 /* The CPUs that the calling thread may use; false where nobody knows. */

@@ -170,7 +170,8 @@ void clsa_team_run(struct clsa_team *team,
         struct clsa_worker worker = this_worker(team);
         const struct clsa_ids *cpus = &team->place[worker.id].cpus;
         struct clsa_ids before;
-        bool pinned = cpus->any && clsa_pin_get(&before) && clsa_pin_set(cpus);
+        bool pinned = cpus->any && clsa_pin_get(&before) &&
+                      !clsa_ids_equal(&before, cpus) && clsa_pin_set(cpus);
         work(context, &worker);
         if (pinned)
             clsa_pin_set(&before);
