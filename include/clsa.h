@@ -207,6 +207,9 @@ typedef struct clsa_model_info {
     uint64_t context;     /**< tokens the model was trained for */
     uint64_t parameters;  /**< number of weights */
     uint64_t file_size;   /**< bytes */
+    uint64_t placed_size; /**< bytes of matrices copied at opening, their rows
+                               on the NUMA nodes of the threads that multiply
+                               them; 0: there is one node */
     int32_t bos, eos;     /**< token ids, -1: none */
     int add_bos;          /**< 1: a text starts with bos */
     const char *chat_template; /**< tokenizer.chat_template, or NULL */

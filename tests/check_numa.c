@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * check_numa [NODE]...: where the pages of the shared cache really lie, as the
- * kernel tells. Page p of a session has to lie on node p % nodes of its model,
- * and so do the pages that a fork copies, and those that come again after a
- * truncation. NODE...: the system's numbers of all nodes that a model has to
- * use, in order; without any, those that it does use. For numa-vm.sh; plain
- * main, as nothing but the C library may be missing in a machine.
+ * check_numa [-m FILE] [NODE]...: where pages really lie, as the kernel tells.
+ * Page p of a session has to lie on node p % nodes of its model, and so do the
+ * pages that a fork copies, and those that come again after a truncation. The
+ * rows of a matrix have to lie on the node of the thread that multiplies them,
+ * in memory of our own and for a model file. Logits have to be those of a model
+ * without any placement, also where the system refuses to bind memory. NODE...:
+ * the system's numbers of all nodes that a model has to use, in order; without
+ * any, those that it does use. For numa-vm.sh; plain main, as nothing but the C
+ * library may be missing in a machine.
  * Exit status: 0 passed, 1 failed, 77 skipped as there is one node.
  */
 #include <stdint.h>
@@ -17,6 +20,7 @@
 
 #include "clsa.h"
 #include "src/engine/session.h"
+#include "tests/seccomp.h"
 
 #define PAGES 5
 
@@ -136,6 +140,99 @@ static void check_model(clsa_model *model)
     clsa_session_close(session);
 }
 
+/* Rows of all matrices: pages with rows of one thread alone are on its node. */
+static void check_weights(const char *what, const clsa_model *model)
+{
+    const struct clsa_team *team = model->team;
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    struct clsa_worker w = {.count = clsa_team_size(team)};
+    size_t on = 0, begin, end, wrong;
+
+    for (size_t i = 0; i < model->gguf->tensor_count; i++) {
+        const struct clsa_gguf_tensor *t = &model->gguf->tensors[i];
+        const size_t rows = (size_t)t->shape[1], bytes = (size_t)t->size / rows;
+        if (t->dims != 2 || t->data == model->weights.embedding.data)
+            continue;
+        for (w.id = 0; w.id < w.count; w.id++) {
+            clsa_share_rows(&w, rows, &begin, &end);
+            const uintptr_t from = (uintptr_t)t->data + begin * bytes;
+            const uintptr_t to = (uintptr_t)t->data + end * bytes;
+            const uintptr_t first = (from + page - 1) / page * page;
+            const uintptr_t last = to / page * page;
+            const unsigned node =
+                clsa_team_os_node(team, clsa_team_node_of(team, w.id));
+            if (first >= last)
+                continue;
+            on += count_on((unsigned char *)first, last - first, (int)node,
+                           &wrong);
+            if (wrong) {
+                printf("FAIL %s: %s: %zu pages of rows of thread %u are not on "
+                       "node %u\n",
+                       what, t->name, wrong, w.id, node);
+                failures++;
+            }
+        }
+    }
+    if (on == 0) {
+        printf("FAIL %s: no page of weights was looked at\n", what);
+        failures++;
+    }
+    printf("%s: %zu pages of weights in place\n", what, on);
+}
+
+static clsa_model *open_model(const char *path, const char *numa)
+{
+    clsa_model_options options;
+    clsa_model *model;
+    clsa_error error;
+
+    clsa_model_options_init(&options);
+    options.numa = numa;
+    if ((path ? clsa_model_open(&model, path, &options, &error)
+              : clsa_model_random(&model, &shape, CLSA_TYPE_F32, &options,
+                                  &error)) != CLSA_OK)
+        stop("model", &error);
+    return model;
+}
+
+/* A token after `tokens` random ones; its logits. */
+static const float *decode(clsa_model *model, const char *policy,
+                           uint64_t tokens, clsa_session **session)
+{
+    clsa_session_options options;
+    clsa_error error;
+
+    clsa_session_options_init(&options);
+    options.context = tokens + 10;
+    options.attention = policy;
+    if (clsa_session_open(session, model, &options, &error) != CLSA_OK)
+        stop("session", &error);
+    fill(*session, tokens);
+    append(*session);
+    return clsa_session_logits(*session);
+}
+
+/* A model computes what one without placement does. */
+static void check_same(const char *what, const char *path, clsa_model *model)
+{
+    static const char *const policies[] = {"clsa", "dense"};
+    clsa_model *off = open_model(path, "off");
+    const uint64_t tokens = path ? 100 : 2 * CLSA_PAGE_ROWS;
+
+    for (int i = 0; i < 2; i++) {
+        clsa_session *a, *b;
+        const float *x = decode(model, policies[i], tokens, &a);
+        const float *y = decode(off, policies[i], tokens, &b);
+        const bool same = memcmp(x, y, model->hp.vocab * sizeof *x) == 0;
+        printf("%s%s: logits of %s are %s\n", same ? "" : "FAIL ", what,
+               policies[i], same ? "the same" : "others");
+        failures += !same;
+        clsa_session_close(a);
+        clsa_session_close(b);
+    }
+    clsa_model_close(off);
+}
+
 /* Whether a model uses these nodes and no others. */
 static void check_nodes(const struct clsa_team *team, int count, char **wanted)
 {
@@ -154,16 +251,59 @@ static void check_nodes(const struct clsa_team *team, int count, char **wanted)
     }
 }
 
+static void check_file(const char *path)
+{
+    clsa_model *model = open_model(path, NULL);
+    clsa_model_info info;
+
+    clsa_model_get_info(model, &info);
+    check_weights("file", model);
+    printf("file: %llu bytes of %llu copied\n",
+           (unsigned long long)info.placed_size,
+           (unsigned long long)info.file_size);
+    if (info.placed_size == 0)
+        failures++;
+    check_same("file", path, model);
+    clsa_model_close(model);
+}
+
+/* Where memory cannot be bound there is one node, one notice, and the same
+   logits. For good: the last check. */
+static void check_refused(void)
+{
+#ifdef CLSA_SECCOMP
+    struct sock_filter filter[] = {LOAD(nr), IF(SYS_mbind, 1),
+                                   RETURN(SECCOMP_RET_ERRNO | EPERM),
+                                   RETURN(SECCOMP_RET_ALLOW)};
+    if (clsa_seccomp_install(filter, sizeof filter / sizeof *filter) == 0) {
+        clsa_model *model = open_model(NULL, NULL);
+        const char *notice = clsa_numa_notice(model->numa);
+        printf("refused: %s\n", notice);
+        if (!strstr(notice, "cannot be bound") ||
+            clsa_team_nodes(model->team) != 1) {
+            printf("FAIL refused: %u nodes\n", clsa_team_nodes(model->team));
+            failures++;
+        }
+        check_same("refused", NULL, model);
+        clsa_model_close(model);
+        return;
+    }
+#endif
+    printf("left out: memory that cannot be bound, as this system does not let "
+           "us refuse it\n");
+}
+
 int main(int argc, char **argv)
 {
-    clsa_model_options options;
+    const char *path = NULL;
     clsa_model *model;
-    clsa_error error;
 
-    clsa_model_options_init(&options);
-    if (clsa_model_random(&model, &shape, CLSA_TYPE_F32, &options, &error) !=
-        CLSA_OK)
-        stop("model", &error);
+    if (argc > 2 && strcmp(argv[1], "-m") == 0) {
+        path = argv[2];
+        argc -= 2;
+        argv += 2;
+    }
+    model = open_model(NULL, NULL);
     check_nodes(model->team, argc - 1, argv + 1);
     if (argc == 1 && clsa_team_nodes(model->team) < 2) {
         printf("skipped: one memory node\n");
@@ -171,7 +311,12 @@ int main(int argc, char **argv)
         return 77;
     }
     check_model(model);
+    check_weights("random", model);
+    check_same("random", NULL, model);
     clsa_model_close(model);
+    if (path)
+        check_file(path);
+    check_refused();
     printf("%u failed\n", failures);
     return failures > 0;
 }

@@ -6,6 +6,10 @@
  * an emulator (CLSA_EMULATOR) sessions are a quarter as long, and fewer models
  * are made, as k-quants take long to pack.
  */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
 #include <check.h>
 #include <math.h>
 #include <stddef.h>
@@ -14,6 +18,7 @@
 #include <string.h>
 
 #include "clsa.h"
+#include "src/model/model.h"
 
 static const clsa_shape small = {.width = 256,
                                  .self_layers = 2,
@@ -154,6 +159,38 @@ START_TEST(sizes)
     ck_assert_uint_eq(parameters, info.parameters);
     ck_assert_uint_eq(bytes, matrices / 32 * 34 + vectors * 4);
     clsa_model_close(model);
+}
+END_TEST
+
+/* Nodes that hwloc is told of, with nothing to bind to: each takes its rows of
+   the weights and its pages of the cache, and nothing changes. */
+START_TEST(nodes)
+{
+    static const char *const policies[] = {"clsa", "dense"};
+    static const char *const machines[] = {"numa:2 core:1 pu:1",
+                                           "numa:3 core:2 pu:1"};
+    const uint64_t tokens = 16 * 4096 / divisor + 100;
+    for (size_t m = 0; m < 2; m++) {
+        clsa_model *a = open_random(&small, CLSA_TYPE_Q8_0, 2), *b;
+        setenv("HWLOC_SYNTHETIC", machines[m], 1);
+        b = open_random(&small, CLSA_TYPE_Q8_0, m ? 5 : 2);
+        unsetenv("HWLOC_SYNTHETIC");
+#ifdef HAVE_HWLOC
+        ck_assert_uint_eq(clsa_team_nodes(b->team), m ? 3 : 2);
+#endif
+        for (size_t i = 0; i < 2; i++) {
+            clsa_session *x = open_filled(a, policies[i], tokens, 7);
+            clsa_session *y = open_filled(b, policies[i], tokens, 7);
+            for (int32_t id = 0; id < 3; id++)
+                ck_assert_int_eq(memcmp(decode(x, id), decode(y, id),
+                                        small.vocab * sizeof(float)),
+                                 0);
+            clsa_session_close(x);
+            clsa_session_close(y);
+        }
+        clsa_model_close(a);
+        clsa_model_close(b);
+    }
 }
 END_TEST
 
@@ -383,6 +420,7 @@ int main(void)
     tcase_add_test(tests, stopped);
     tcase_add_loop_test(tests, values, 0, count);
     tcase_add_loop_test(tests, threads, 0, quick);
+    tcase_add_test(tests, nodes);
     tcase_add_test(tests, selections);
     tcase_add_test(tests, goes_on);
     tcase_add_test(tests, refused_shapes);

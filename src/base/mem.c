@@ -37,7 +37,7 @@ void clsa_mem_free(void *memory)
     free(memory);
 }
 
-static size_t page_size(void)
+size_t clsa_mem_page(void)
 {
     return (size_t)sysconf(_SC_PAGESIZE);
 }
@@ -62,7 +62,7 @@ static void *map_aligned(size_t size, size_t align)
 
 void *clsa_mem_map(size_t size)
 {
-    size_t page = page_size();
+    size_t page = clsa_mem_page();
     if (size > SIZE_MAX - CLSA_HUGE_PAGE)
         return NULL;
     size = clsa_round_up(size ? size : 1, page);
@@ -78,5 +78,5 @@ void *clsa_mem_map(size_t size)
 void clsa_mem_unmap(void *memory, size_t size)
 {
     if (memory)
-        munmap(memory, clsa_round_up(size ? size : 1, page_size()));
+        munmap(memory, clsa_round_up(size ? size : 1, clsa_mem_page()));
 }

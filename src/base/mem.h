@@ -42,6 +42,9 @@ char *clsa_mem_dup(const char *text, size_t size);
 
 void clsa_mem_free(void *memory);
 
+/* Bytes of a page of the system. */
+size_t clsa_mem_page(void);
+
 /*
  * Zeroed memory in units of whole pages, for weights, caches and scratch:
  * aligned to 64 bytes, and from 2 MiB up to huge pages and advised to be made

@@ -350,19 +350,6 @@ void clsa_numa_bind(const struct clsa_numa *numa, void *memory, size_t size,
                            HWLOC_MEMBIND_BIND, HWLOC_MEMBIND_BYNODESET);
 }
 
-void clsa_numa_interleave(const struct clsa_numa *numa, void *memory,
-                          size_t size)
-{
-    hwloc_nodeset_t all;
-    if (numa->nodes < 2 || !(all = hwloc_bitmap_alloc()))
-        return;
-    for (unsigned i = 0; i < numa->nodes; i++)
-        hwloc_bitmap_set(all, numa->node[i].os_node);
-    hwloc_set_area_membind(numa->topology, memory, size, all,
-                           HWLOC_MEMBIND_INTERLEAVE, HWLOC_MEMBIND_BYNODESET);
-    hwloc_bitmap_free(all);
-}
-
 static void close_topology(struct clsa_numa *numa)
 {
     if (numa->topology)
@@ -396,12 +383,6 @@ void clsa_numa_bind(const struct clsa_numa *numa, void *memory, size_t size,
                     unsigned node)
 {
     (void)numa, (void)memory, (void)size, (void)node;
-}
-
-void clsa_numa_interleave(const struct clsa_numa *numa, void *memory,
-                          size_t size)
-{
-    (void)numa, (void)memory, (void)size;
 }
 
 static void close_topology(struct clsa_numa *numa)

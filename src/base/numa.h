@@ -55,13 +55,9 @@ bool clsa_numa_user_bound(const struct clsa_numa *numa);
 unsigned clsa_numa_node_of(const struct clsa_numa *numa,
                            const struct clsa_ids *cpus);
 
-/*
- * Let whole pages that nothing has touched yet lie on a node, or alternate
- * between all nodes. A wish: where a node is full, pages lie elsewhere.
- */
+/* Let whole pages that nothing has touched yet lie on a node. A wish: where the
+   node is full, pages lie elsewhere. */
 void clsa_numa_bind(const struct clsa_numa *numa, void *memory, size_t size,
                     unsigned node);
-void clsa_numa_interleave(const struct clsa_numa *numa, void *memory,
-                          size_t size);
 
 #endif /* CLSA_BASE_NUMA_H */

@@ -134,13 +134,6 @@ void clsa_team_bind(const struct clsa_team *team, void *memory, size_t size,
         clsa_numa_bind(team->numa, memory, size, team->node[node]);
 }
 
-void clsa_team_interleave(const struct clsa_team *team, void *memory,
-                          size_t size)
-{
-    if (team->nodes > 1)
-        clsa_numa_interleave(team->numa, memory, size);
-}
-
 /* The thread of this region as a worker. A runtime that gives fewer threads
    than asked for leaves nodes without any: then there is one node for all. */
 static struct clsa_worker this_worker(struct clsa_team *team)

@@ -46,14 +46,10 @@ unsigned clsa_team_node_of(const struct clsa_team *team, unsigned id);
 /* The system's number of a node. */
 unsigned clsa_team_os_node(const struct clsa_team *team, unsigned node);
 
-/*
- * Let whole pages that nothing has touched yet lie on a node, or alternate
- * between all of them. Does nothing where there is one node.
- */
+/* Let whole pages that nothing has touched yet lie on a node. Does nothing
+   where there is one. */
 void clsa_team_bind(const struct clsa_team *team, void *memory, size_t size,
                     unsigned node);
-void clsa_team_interleave(const struct clsa_team *team, void *memory,
-                          size_t size);
 
 /* The most threads that will run. */
 unsigned clsa_team_size(const struct clsa_team *team);
@@ -76,9 +72,27 @@ static inline void clsa_share(const struct clsa_worker *worker, size_t n,
     *end = *begin + each + (id < rest);
 }
 
+/* Rows of a matrix are shared out in units of this many, a block of every
+   format. */
+#define CLSA_SHARE_ROWS 32
+
+/* This thread's rows [*begin, *end) of a matrix of `rows` rows. */
+static inline void clsa_share_rows(const struct clsa_worker *worker,
+                                   size_t rows, size_t *begin, size_t *end)
+{
+    clsa_share(worker, (rows + CLSA_SHARE_ROWS - 1) / CLSA_SHARE_ROWS, begin,
+               end);
+    *begin *= CLSA_SHARE_ROWS;
+    *end *= CLSA_SHARE_ROWS;
+    if (*end > rows)
+        *end = rows;
+    if (*begin > *end)
+        *begin = *end;
+}
+
 /*
- * The same for n units of memory that lies in pages of `each` units, page p
- * on node p % nodes: a worker takes units of its own node only. Its share is
+ * As clsa_share, for n units of memory that lies in pages of `each` units, page
+ * p on node p % nodes: a worker takes units of its own node only. Its share is
  * counted within those units; clsa_share_unit says which ones they are. With
  * one node this is clsa_share.
  */

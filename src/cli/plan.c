@@ -80,13 +80,14 @@ int cli_plan_make(const struct cli_common *common, clsa_model *model,
     CLI_TRY(measure(common, model, context, plan));
     rows = batch * plan->context;
     plan->weights = info.file_size;
+    plan->placed = info.placed_size;
     plan->cache =
         rows * row_bytes(common->kv_type,
                          2 * (uint64_t)info.kv_heads * info.head_size);
     if (info.index_size != 0)
         plan->index = rows * row_bytes(common->index_type, info.index_size);
-    plan->total = plan->weights + plan->cache + plan->index + plan->windows +
-                  plan->working_set + plan->scratch;
+    plan->total = plan->weights + plan->placed + plan->cache + plan->index +
+                  plan->windows + plan->working_set + plan->scratch;
     return CLI_DONE;
 }
 
@@ -100,6 +101,8 @@ static void print_text(const struct cli_plan *plan)
 {
     printf("%-12s %14s\n", "", "bytes");
     print_line("weights", plan->weights);
+    if (plan->placed != 0)
+        print_line("on nodes", plan->placed);
     print_line("cache", plan->cache);
     print_line("index", plan->index);
     print_line("windows", plan->windows);
@@ -120,12 +123,12 @@ int cli_plan_print(const struct cli_common *common, clsa_model *model,
         return CLI_DONE;
     }
     return cli_json_print(json_pack(
-        "[{sI sI ss ss ss s{sI sI sI sI sI sI sI}}]", "context",
+        "[{sI sI ss ss ss s{sI sI sI sI sI sI sI sI}}]", "context",
         (json_int_t)plan.context, "batch", (json_int_t)plan.batch, "attention",
         plan.attention, "kv_type", clsa_type_name(common->kv_type),
         "index_type", clsa_type_name(common->index_type), "bytes", "weights",
-        (json_int_t)plan.weights, "cache", (json_int_t)plan.cache, "index",
-        (json_int_t)plan.index, "windows", (json_int_t)plan.windows,
-        "working_set", (json_int_t)plan.working_set, "scratch",
-        (json_int_t)plan.scratch, "total", (json_int_t)plan.total));
+        (json_int_t)plan.weights, "placed", (json_int_t)plan.placed, "cache",
+        (json_int_t)plan.cache, "index", (json_int_t)plan.index, "windows",
+        (json_int_t)plan.windows, "working_set", (json_int_t)plan.working_set,
+        "scratch", (json_int_t)plan.scratch, "total", (json_int_t)plan.total));
 }

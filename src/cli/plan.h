@@ -13,7 +13,8 @@
 struct cli_plan {
     uint64_t context, batch;
     const char *attention;
-    uint64_t weights, cache, index, windows, working_set, scratch, total;
+    uint64_t weights, placed, cache, index, windows, working_set, scratch,
+        total;
 };
 
 /* Sequences of one batch, as clsa_batch_append takes them. */

@@ -130,6 +130,29 @@ static void attend_part(struct clsa_step *step, const struct clsa_attention *a,
     }
 }
 
+static size_t units_of(const struct clsa_step *step,
+                       const struct clsa_attention *a, size_t c)
+{
+    return parts_of(a->count(step, c)) * a->heads->g;
+}
+
+/*
+ * Units of a page of the cache, where each node's threads take those of its own
+ * pages: where a column has so many pages that no node gets many more than
+ * another. Else 0: units of this column are anybody's.
+ */
+static size_t page_units(const struct clsa_step *step,
+                         const struct clsa_worker *w,
+                         const struct clsa_attention *a, size_t c)
+{
+    enum { ENOUGH = 4 }; /* pages of each node */
+    const size_t each = CLSA_PAGE_ROWS / CLSA_ATTEND_ROWS * a->heads->g;
+    if (w->nodes < 2 || !a->in_pages || !a->in_pages(step, c) ||
+        units_of(step, a, c) < ENOUGH * w->nodes * each)
+        return 0;
+    return each;
+}
+
 void clsa_attend(struct clsa_step *step, const struct clsa_worker *w,
                  const struct clsa_attention *attention, size_t layer,
                  const float *q_norm, bool rotate)
@@ -137,16 +160,25 @@ void clsa_attend(struct clsa_step *step, const struct clsa_worker *w,
     const uint32_t g = attention->heads->g;
     size_t total = 0, begin, end, unit = 0;
     for (size_t c = 0; c < attention->n; c++)
-        total += parts_of(attention->count(step, c)) * g;
+        if (!page_units(step, w, attention, c))
+            total += units_of(step, attention, c);
     clsa_share(w, total, &begin, &end);
-    for (size_t c = 0; c < attention->n && unit < end; c++) {
-        size_t units = parts_of(attention->count(step, c)) * g;
-        size_t from = begin > unit ? begin - unit : 0;
-        size_t to = end - unit < units ? end - unit : units;
-        for (size_t i = from; i < to; i++)
+    for (size_t c = 0; c < attention->n; c++) {
+        size_t units = units_of(step, attention, c), from, to;
+        size_t each = page_units(step, w, attention, c);
+        if (each) {
+            clsa_share_pages(w, units, each, &from, &to);
+        } else {
+            from = begin > unit ? begin - unit : 0;
+            to = end > unit ? end - unit : 0;
+            to = to < units ? to : units;
+            unit += units;
+        }
+        for (; from < to; from++) {
+            size_t i = each ? clsa_share_unit(w, each, from) : from;
             attend_part(step, attention, layer, c, i / g, (uint32_t)(i % g),
                         q_norm, rotate);
-        unit += units;
+        }
     }
     clsa_barrier(w);
 }

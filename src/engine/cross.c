@@ -34,6 +34,11 @@ static const void *next_rows(const struct clsa_cache *cache, size_t first,
            head * n * 2 * l->head_bytes;
 }
 
+static bool cross_in_pages(const struct clsa_step *step, size_t i)
+{
+    return !wanted(step, i)->set;
+}
+
 /* Rows of the working set, or for dense where they lie in the cache: a part
    of CLSA_ATTEND_ROWS rows is always in one page. */
 static enum clsa_format cross_locate(const struct clsa_step *step, size_t layer,
@@ -74,6 +79,7 @@ static void cross_layer(struct clsa_step *step, const struct clsa_worker *w,
         .n = step->m,
         .most_parts = most_parts,
         .count = cross_count,
+        .in_pages = cross_in_pages,
         .locate = cross_locate,
     };
     input.n = step->m;

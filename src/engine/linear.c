@@ -4,14 +4,7 @@
 void clsa_linear_share(const struct clsa_worker *worker, size_t rows,
                        size_t *begin, size_t *end)
 {
-    size_t units = (rows + CLSA_LINEAR_ROWS - 1) / CLSA_LINEAR_ROWS;
-    clsa_share(worker, units, begin, end);
-    *begin *= CLSA_LINEAR_ROWS;
-    *end *= CLSA_LINEAR_ROWS;
-    if (*end > rows)
-        *end = rows;
-    if (*begin > *end)
-        *begin = *end;
+    clsa_share_rows(worker, rows, begin, end);
 }
 
 void clsa_linear(const struct clsa_worker *worker, const struct clsa_simd *simd,

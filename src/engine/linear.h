@@ -9,9 +9,6 @@
 #include "src/base/team.h"
 #include "src/model/weights.h"
 
-/* Rows are shared out in units of this many, a block of every format. */
-#define CLSA_LINEAR_ROWS 32
-
 /* Columns that kernels take at once; with more, rows are multiplied this many
    at a time, 272 KiB of Q8_0 at 2048 columns of W. */
 #define CLSA_LINEAR_FEW  16

@@ -150,6 +150,9 @@ struct clsa_attention {
     size_t most_parts; /* of any column */
     /* Rows that column c attends to. */
     size_t (*count)(const struct clsa_step *step, size_t c);
+    /* Whether they are rows of the cache itself, all of them, whose pages may
+       be on several nodes; NULL: of no column. */
+    bool (*in_pages)(const struct clsa_step *step, size_t c);
     /* Where rows first .. first + rows->n - 1 of a KV head lie, and their
        format. */
     enum clsa_format (*locate)(const struct clsa_step *step, size_t layer,

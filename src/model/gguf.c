@@ -121,6 +121,7 @@ void clsa_gguf_close(struct clsa_gguf *gguf)
     clsa_mem_free(gguf->tensor_names);
     if (gguf->base)
         munmap((void *)(uintptr_t)gguf->base, gguf->size);
+    clsa_mem_unmap(gguf->placed, gguf->placed_size);
     clsa_mem_free(gguf->path);
     clsa_mem_free(gguf);
 }

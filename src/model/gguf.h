@@ -58,7 +58,7 @@ struct clsa_gguf_tensor {
     uint64_t shape[4]; /* in the order of the file: fastest first; 1 behind */
     uint64_t offset;   /* from the start of the file */
     uint64_t size;     /* bytes; 0 for types that clsa does not know */
-    const void *data;  /* [size], NULL for unknown types */
+    const void *data;  /* [size], NULL for unknown types; the copy, if placed */
 };
 
 /* One entry of the sorted indexes by which names are found. */
@@ -71,6 +71,8 @@ struct clsa_gguf {
     char *path;                /* for messages: the end of a very long one */
     const unsigned char *base; /* the mapping, [size] */
     size_t size;
+    void *placed; /* copies of tensors on their nodes, or NULL */
+    size_t placed_size;
     size_t key_count, tensor_count;
     struct clsa_gguf_key *keys;          /* in the order of the file */
     struct clsa_gguf_tensor *tensors;    /* in the order of the file */

@@ -16,6 +16,7 @@
 #include "src/engine/step.h"
 #include "src/model/gguf_print.h"
 #include "src/model/model.h"
+#include "src/model/placed.h"
 #include "src/model/random.h"
 
 #define STRING(x) #x
@@ -130,6 +131,7 @@ static clsa_status open_file(struct clsa_model *m, const char *path,
 {
     CLSA_TRY(clsa_gguf_open(&m->gguf, path, error));
     CLSA_TRY(clsa_hparams_read(&m->hp, m->gguf, error));
+    CLSA_TRY(clsa_placed_copy(m->gguf, m->team, error));
     CLSA_TRY(open_network(m, error));
     CLSA_TRY(clsa_tokenizer_open(&m->tokenizer, m->gguf, m->hp.vocab, error));
     CLSA_TRY(copy_text(&m->name, m->gguf, "general.name", "", error));
@@ -226,6 +228,7 @@ void clsa_model_get_info(const clsa_model *model, clsa_model_info *info)
         .context = hp->context,
         .parameters = model->weights.parameters,
         .file_size = model->gguf->size,
+        .placed_size = model->gguf->placed_size,
         .bos = -1,
         .eos = -1,
         .chat_template = model->chat_template,

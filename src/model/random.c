@@ -11,6 +11,7 @@
 
 #include "src/base/mem.h"
 #include "src/base/random.h"
+#include "src/model/placed.h"
 #include "src/model/random.h"
 
 #define SEED 0x636c7361u
@@ -342,6 +343,8 @@ clsa_status clsa_random_open(struct clsa_gguf **gguf, struct clsa_hparams *hp,
         status = list_tensors(&b, hp, shape->tied != 0);
     if (status == CLSA_OK)
         status = take_memory(g, error);
+    if (status == CLSA_OK)
+        clsa_placed_bind(g, team);
     if (status == CLSA_OK)
         status =
             fill_all(&(struct filling){.simd = simd}, g, team, progress, error);

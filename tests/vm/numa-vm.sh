@@ -1,25 +1,28 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# numa-vm.sh [-e] [-n NODES] [-c CPUS] [-m MB] [-p CPU] PROGRAM [ARGUMENT]...
+# numa-vm.sh [-e] [-n NODES] [-c CPUS] [-m MB] [-p CPU] [-f FILE]
+#            PROGRAM [ARGUMENT]...
 #
 # Runs an x86-64 program on a machine of NODES (2) NUMA nodes, with CPUS (2)
 # and MB (256) of memory each, which QEMU emulates: mbind, move_pages and
 # hwloc's memory binding are real there. CPU: as in qemu-system-x86_64 -cpu
-# help, default max (AVX2). -e: the last node has CPUs, but no memory. Prints
-# what the program prints and exits with its status; 124 after 600 seconds, 125
-# if the machine did not get as far. A boot takes a quarter of a minute.
+# help, default max (AVX2). -e: the last node has CPUs, but no memory. FILE is
+# there as /NAME. Prints what the program prints and exits with its status; 124
+# after 600 seconds, 125 if the machine did not get as far. A boot takes a
+# quarter of a minute.
 set -euo pipefail
 . "$(dirname "$0")/vm.sh"
 
-nodes=2 cpus=2 megabytes=256 cpu=max empty=0
-while getopts en:c:m:p: option; do
+nodes=2 cpus=2 megabytes=256 cpu=max empty=0 file=
+while getopts en:c:m:p:f: option; do
     case $option in
     e) empty=1 ;;
     n) nodes=$OPTARG ;;
     c) cpus=$OPTARG ;;
     m) megabytes=$OPTARG ;;
     p) cpu=$OPTARG ;;
+    f) file=$OPTARG ;;
     *) exit 2 ;;
     esac
 done
@@ -30,6 +33,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 kernel=$(find_kernel)
 make_root "$folder/root" "$@"
+[ -z "$file" ] || cp "$file" "$folder/root/"
 make_initrd "$folder/root" "$folder/initrd"
 
 memory=()

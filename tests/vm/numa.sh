@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# numa.sh [FOLDER]: checks where the pages of the cache lie in machines with two
-# and four NUMA nodes, and in one with three, of which one has no memory; built
-# in FOLDER (build-numa), or by an earlier build there.
+# numa.sh [FOLDER]: checks where the pages of the cache and of the weights lie
+# in machines with two and four NUMA nodes, and in one with three, of which one
+# has no memory; built in FOLDER (build-numa), or by an earlier build there.
 set -euo pipefail
 . "$(dirname "$0")/emulated.sh"
 
 folder=$(realpath -m "${1:-build-numa}")
+model=$top/models/clsa-tiny-q8_0.gguf
 vm=$(dirname "$(realpath "$0")")/numa-vm.sh
 
 # machine OPTIONS NODE...: the nodes that have to be used.
@@ -17,7 +18,8 @@ machine() {
     say "machine $options: check_numa $*"
     # Words are split on purpose.
     # shellcheck disable=SC2086
-    "$vm" $options "$folder/check_numa" "$@" | sed 's/^/  /'
+    "$vm" $options -f "$model" "$folder/check_numa" -m "/${model##*/}" "$@" |
+        sed 's/^/  /'
 }
 
 command -v qemu-system-x86_64 >/dev/null ||
