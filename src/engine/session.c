@@ -85,6 +85,7 @@ clsa_status clsa_session_open(clsa_session **session, clsa_model *model,
     struct clsa_session *s = clsa_mem_calloc(1, sizeof *s);
     if (!s)
         return clsa_fail_memory(error, "a session", sizeof *s);
+    clsa_gguf_populate(model->gguf);
     s->model = model;
     s->context = options->context ? options->context : model->hp.context;
     s->kv_type = options->kv_type;

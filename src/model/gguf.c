@@ -70,6 +70,9 @@ static clsa_status map_descriptor(struct clsa_gguf *gguf, int fd,
     void *base = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (base == MAP_FAILED)
         return clsa_fail_io(error, "%s: cannot map it", gguf->path);
+#ifdef MADV_HUGEPAGE
+    madvise(base, size, MADV_HUGEPAGE); /* where files can have them */
+#endif
     gguf->base = base;
     gguf->size = size;
     return CLSA_OK;
@@ -105,6 +108,15 @@ clsa_status clsa_gguf_open(struct clsa_gguf **gguf, const char *path,
     else
         *gguf = g;
     return status;
+}
+
+void clsa_gguf_populate(struct clsa_gguf *gguf)
+{
+#ifdef MADV_POPULATE_READ
+    if (!gguf->populated && !gguf->placed)
+        madvise((void *)(uintptr_t)gguf->base, gguf->size, MADV_POPULATE_READ);
+#endif
+    gguf->populated = true;
 }
 
 void clsa_gguf_close(struct clsa_gguf *gguf)

@@ -73,6 +73,7 @@ struct clsa_gguf {
     size_t size;
     void *placed; /* copies of tensors on their nodes, or NULL */
     size_t placed_size;
+    bool populated;
     size_t key_count, tensor_count;
     struct clsa_gguf_key *keys;          /* in the order of the file */
     struct clsa_gguf_tensor *tensors;    /* in the order of the file */
@@ -88,6 +89,10 @@ struct clsa_gguf {
 clsa_status clsa_gguf_open(struct clsa_gguf **gguf, const char *path,
                            clsa_error *error);
 void clsa_gguf_close(struct clsa_gguf *gguf);
+
+/* Have the system read all of the file and map it at once, where it can, rather
+   than page by page as the first step comes by. Once; no error. */
+void clsa_gguf_populate(struct clsa_gguf *gguf);
 
 /* NULL when there is none of that name. */
 const struct clsa_gguf_key *clsa_gguf_key(const struct clsa_gguf *gguf,

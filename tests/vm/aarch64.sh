@@ -33,7 +33,7 @@ expect_level "$folder" "$most" neon_bf16
 kernels "$most"
 check "$folder" "$most" check_gguf check_tokenizer check_bpe check_vocab \
     check_tokens check_golden check_invariance check_models check_random \
-    check_steps \
+    check_steps check_refused \
     tests/cli/{usage,info,tokenize,run,session,interrupt,eval,bench}.sh \
     tests/cli/quantize.sh
 expect_level "$folder" "$least" neon
