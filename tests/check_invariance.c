@@ -317,6 +317,66 @@ START_TEST(batch)
 }
 END_TEST
 
+/* What happens to a session between two steps, the same to its twin. */
+static clsa_session *between(size_t step, size_t i, clsa_session *s)
+{
+    clsa_session *fork;
+    if (step == 2 && i == 1)
+        ck_assert_int_eq(clsa_session_set_attention(s, "clsa:32", NULL),
+                         CLSA_OK);
+    if (step == 4 && i == 3)
+        ck_assert_int_eq(
+            clsa_session_truncate(s, clsa_session_length(s) - 1, NULL),
+            CLSA_OK);
+    if (step != 5 || i != 2)
+        return s;
+    ck_assert_int_eq(clsa_session_fork(s, &fork, NULL), CLSA_OK);
+    clsa_session_close(s);
+    return fork;
+}
+
+/* Sequences of different lengths, policies and k join a batch and leave it, in
+   any order, and change between steps: each is as if it were alone. */
+START_TEST(joined)
+{
+    enum { SEATS = 5, STEPS = 7 };
+    static const char *const policies[SEATS] = {"clsa", "dense", "clsa:7",
+                                                "sink:33", "window:100"};
+    static const int seats[STEPS][SEATS] = {
+        {1, -1},       {3, 1, -1},      {1, 3, 0, -1}, {4, 2, -1},
+        {0, 4, 3, -1}, {4, 3, 2, 1, 0}, {2, -1}}; /* sessions, in order */
+    clsa_session *together[SEATS], *alone[SEATS];
+    for (size_t i = 0; i < SEATS; i++) {
+        together[i] = open_session(model, policies[i], 256, CLSA_TYPE_BF16);
+        alone[i] = open_session(model, policies[i], 64, CLSA_TYPE_BF16);
+        append(together[i], i, length(700 - 120 * i));
+        append(alone[i], i, length(700 - 120 * i));
+    }
+    for (size_t step = 0; step < STEPS; step++) {
+        clsa_session *seated[SEATS];
+        int32_t next[SEATS];
+        size_t n = 0;
+        for (size_t i = 0; i < SEATS; i++) {
+            together[i] = between(step, i, together[i]);
+            alone[i] = between(step, i, alone[i]);
+        }
+        for (; n < SEATS && seats[step][n] >= 0; n++) {
+            seated[n] = together[seats[step][n]];
+            next[n] = ids[11 * step + n];
+        }
+        ck_assert_int_eq(clsa_batch_append(seated, next, n, NULL), CLSA_OK);
+        for (size_t j = 0; j < n; j++) {
+            append(alone[seats[step][j]], 11 * step + j, 1);
+            check_same(seated[j], alone[seats[step][j]]);
+        }
+    }
+    for (size_t i = 0; i < SEATS; i++) {
+        clsa_session_close(together[i]);
+        clsa_session_close(alone[i]);
+    }
+}
+END_TEST
+
 struct seen {
     float *logits; /* [count][vocab] */
     size_t count;
@@ -394,6 +454,7 @@ static void add_case(Suite *suite, const char *name, void (*set_up)(void))
     tcase_add_test(tc, damaged);
     tcase_add_test(tc, truncated);
     tcase_add_test(tc, batch);
+    tcase_add_test(tc, joined);
     tcase_add_test(tc, masked);
     tcase_add_test(tc, refused);
     suite_add_tcase(suite, tc);
