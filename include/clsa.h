@@ -400,17 +400,16 @@ CLSA_API clsa_status clsa_batch_append(clsa_session *const *sessions,
 
 /**
  * Fill an empty session with random tokens, and with random rows in place of
- * what reading them would leave in the shared cache and the windows. For
- * measurements and tests of decoding at a depth whose prompt would take long
- * to read. Index keys are random too, so that every token selects other rows:
- * the worst case for reuse from token to token.
+ * what reading them would leave in the shared cache, and in the windows or the
+ * state of retention. For measurements and tests of decoding at a depth whose
+ * prompt would take long to read. Index keys are random too, so that every
+ * token selects other rows: the worst case for reuse from token to token.
  *
  * @param session  has read nothing, or has been truncated to 0
  * @param tokens   1..context
  * @param seed     same seed, same rows
- * @return CLSA_ERR_ARGUMENT, CLSA_ERR_FULL, CLSA_ERR_MEMORY, CLSA_ERR_STOPPED
- *         (the session is empty as before), or CLSA_ERR_UNSUPPORTED for a
- *         model with gated retention
+ * @return CLSA_ERR_ARGUMENT, CLSA_ERR_FULL, CLSA_ERR_MEMORY, or
+ *         CLSA_ERR_STOPPED (the session is empty as before)
  */
 CLSA_API clsa_status clsa_session_fill_random(clsa_session *session,
                                               uint64_t tokens, uint64_t seed,

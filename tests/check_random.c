@@ -363,6 +363,47 @@ START_TEST(refused_memory)
 }
 END_TEST
 
+/* A session of a model with retention is filled and decodes, within a chunk and
+   behind some, for any number of threads; truncated to 0 it is a new one. */
+START_TEST(retention)
+{
+    static const uint64_t lengths[] = {50, 64, 5000};
+    const char *folder = getenv("CLSA_TEST_DATA");
+    clsa_model_options options;
+    clsa_model *model[2];
+    clsa_model_info info;
+    char path[1200];
+    clsa_model_options_init(&options);
+    snprintf(path, sizeof path, "%s/good-retention-indexer.gguf",
+             folder ? folder : "tests/data");
+    for (options.threads = 1; options.threads <= 2; options.threads++)
+        ck_assert_int_eq(
+            clsa_model_open(&model[options.threads - 1], path, &options, NULL),
+            CLSA_OK);
+    clsa_model_get_info(model[0], &info);
+    for (size_t i = 0; i < 3; i++) {
+        clsa_session *a = open_filled(model[0], NULL, lengths[i], 3);
+        clsa_session *b = open_filled(model[1], NULL, lengths[i], 3);
+        const size_t bytes = info.vocab * sizeof(float);
+        for (int32_t n = 0; n < 60; n++) {
+            decode(a, n % (int32_t)info.vocab);
+            decode(b, n % (int32_t)info.vocab);
+        }
+        ck_assert(rms(clsa_session_logits(a), info.vocab) > 0);
+        ck_assert_int_eq(
+            memcmp(clsa_session_logits(a), clsa_session_logits(b), bytes), 0);
+        clsa_session_close(b);
+        ck_assert_int_eq(clsa_session_truncate(a, 0, NULL), CLSA_OK);
+        ck_assert_int_eq(clsa_session_open(&b, model[0], NULL, NULL), CLSA_OK);
+        ck_assert_int_eq(memcmp(decode(a, 1), decode(b, 1), bytes), 0);
+        clsa_session_close(a);
+        clsa_session_close(b);
+    }
+    clsa_model_close(model[0]);
+    clsa_model_close(model[1]);
+}
+END_TEST
+
 START_TEST(refused_fills)
 {
     clsa_model *model = open_random(&small, CLSA_TYPE_Q8_0, 1);
@@ -425,6 +466,7 @@ int main(void)
     tcase_add_test(tests, goes_on);
     tcase_add_test(tests, refused_shapes);
     tcase_add_test(tests, refused_memory);
+    tcase_add_test(tests, retention);
     tcase_add_test(tests, refused_fills);
     tcase_add_test(tests, no_tokenizer);
     suite_add_tcase(suite, tests);

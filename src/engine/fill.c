@@ -88,10 +88,6 @@ static clsa_status fill_all(struct fill *f, clsa_error *error)
 static clsa_status check_fill(const struct clsa_session *s, uint64_t tokens,
                               clsa_error *error)
 {
-    if (s->model->hp.mixer != CLSA_MIXER_SWA)
-        return clsa_fail(error, CLSA_ERR_UNSUPPORTED,
-                         "a session of a model with gated retention cannot be "
-                         "filled: read a text instead");
     if (s->length != 0)
         return clsa_fail(error, CLSA_ERR_ARGUMENT,
                          "the session to fill has read %llu tokens: truncate "
@@ -123,6 +119,7 @@ clsa_status clsa_session_fill_random(clsa_session *session, uint64_t tokens,
     clsa_mem_unmap(f.rows, bytes);
     if (status)
         return status;
+    clsa_retention_fill(&session->retention, tokens, seed);
     session->length = session->cache.length = tokens;
     session->window.base = session->window.exact = tokens - window_rows(&f);
     session->window.end = tokens;

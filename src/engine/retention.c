@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "src/base/mem.h"
+#include "src/base/random.h"
 #include "src/engine/linear.h"
 #include "src/engine/retention.h"
 #include "src/engine/step.h"
@@ -62,28 +63,35 @@ struct head {
     float *add;   /* [e][e] what R^T gets */
 };
 
-static struct head head_of(const struct clsa_model *model,
-                           const struct clsa_session *session, uint32_t layer,
-                           uint32_t j, float *scratch)
+/* Where the parts of the state of a head lie. */
+static struct head state_of(const struct clsa_retention *r, uint32_t layer,
+                            uint32_t j)
 {
-    const struct clsa_retention *r = &session->retention;
     size_t e = r->e;
     unsigned char *state =
         r->state + ((size_t)layer * r->h + j) * clsa_retention_head_bytes(e);
     struct head h = {
-        .simd = model->simd,
         .e = e,
         .ld = r->h * e,
         .scale = 1.0f / sqrtf((float)e),
         .sum = (double *)(void *)state,
         .r = (float *)(void *)(state + CLSA_CHUNK * sizeof(double)),
-        .old = scratch,
     };
     h.k = h.r + e * e;
     h.v = h.k + e * CLSA_CHUNK;
-    h.new = h.old + e *CLSA_CHUNK;
-    h.kd = h.new + e *CLSA_CHUNK;
-    h.p = h.kd + e * CLSA_CHUNK;
+    return h;
+}
+
+static struct head head_of(const struct clsa_model *model,
+                           const struct clsa_session *session, uint32_t layer,
+                           uint32_t j, float *scratch)
+{
+    struct head h = state_of(&session->retention, layer, j);
+    h.simd = model->simd;
+    h.old = scratch;
+    h.new = h.old + h.e *CLSA_CHUNK;
+    h.kd = h.new + h.e *CLSA_CHUNK;
+    h.p = h.kd + h.e * CLSA_CHUNK;
     h.add = h.p + CLSA_CHUNK * CLSA_CHUNK;
     return h;
 }
@@ -142,6 +150,36 @@ static void finish_chunk(const struct head *h)
 static double log_decay(double z)
 {
     return (fmin(z, 0) - log1p(exp(-fabs(z)))) / 16;
+}
+
+/* Decays are those of normal z. With a mean of them R sums up the rows of the
+   last 11 tokens or so. */
+static void fill_head(const struct head *h, size_t rows, bool chunks,
+                      uint64_t seed)
+{
+    const float unit = CLSA_RANDOM_UNIT;
+    float z[CLSA_CHUNK];
+    if (chunks)
+        clsa_random_floats(h->r, h->e * h->e, seed,
+                           unit * sqrtf(11.0f) * h->scale);
+    clsa_random_floats(h->k, rows * h->e, ~seed, unit);
+    clsa_random_floats(h->v, h->e * CLSA_CHUNK, clsa_random_stream(seed, 0),
+                       unit);
+    clsa_random_floats(z, rows, clsa_random_stream(seed, 1), unit);
+    for (size_t i = 0; i < rows; i++)
+        h->sum[i] = log_decay((double)z[i]) + (i ? h->sum[i - 1] : 0);
+}
+
+void clsa_retention_fill(struct clsa_retention *retention, uint64_t tokens,
+                         uint64_t seed)
+{
+    for (uint32_t layer = 0; layer < retention->layers; layer++)
+        for (uint32_t j = 0; j < retention->h; j++) {
+            const struct head h = state_of(retention, layer, j);
+            const uint64_t n = (uint64_t)layer * retention->h + j;
+            fill_head(&h, (size_t)(tokens % CLSA_CHUNK), tokens >= CLSA_CHUNK,
+                      clsa_random_stream(~seed, n));
+        }
 }
 
 /* Column c of the step comes to `place` of its chunk: q and k of head j are

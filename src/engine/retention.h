@@ -22,6 +22,7 @@
 #define CLSA_ENGINE_RETENTION_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "src/base/status.h"
 #include "src/model/hparams.h"
@@ -60,5 +61,9 @@ void clsa_retention_copy(struct clsa_retention *to,
  */
 bool clsa_retention_truncate(struct clsa_retention *retention, uint64_t end,
                              uint64_t length);
+
+/* What `tokens` random tokens may leave in the state of none: for fill.c. */
+void clsa_retention_fill(struct clsa_retention *retention, uint64_t tokens,
+                         uint64_t seed);
 
 #endif /* CLSA_ENGINE_RETENTION_H */
