@@ -304,6 +304,8 @@ int main(int argc, char **argv)
         argv += 2;
     }
     model = open_model(NULL, NULL);
+    if (*clsa_numa_notice(model->numa))
+        printf("notice: %s\n", clsa_numa_notice(model->numa));
     check_nodes(model->team, argc - 1, argv + 1);
     if (argc == 1 && clsa_team_nodes(model->team) < 2) {
         printf("skipped: one memory node\n");

@@ -363,6 +363,52 @@ START_TEST(refused_memory)
 }
 END_TEST
 
+/* Rows of the last token that the one before it, in seen[*n], did not read;
+   seen becomes those of the last. */
+static uint64_t count_new(const clsa_session *session, uint32_t *seen,
+                          size_t *n)
+{
+    size_t count, i = 0;
+    uint64_t fresh = 0;
+    const uint32_t *rows = clsa_session_rows(session, &count);
+    for (size_t j = 0; j < count; j++) {
+        while (i < *n && seen[i] < rows[j])
+            i++;
+        fresh += i == *n || seen[i] != rows[j];
+    }
+    memcpy(seen, rows, count * sizeof *rows);
+    *n = count;
+    return fresh;
+}
+
+/* The rows that changed are told, of each session of a batch. */
+START_TEST(changed)
+{
+    static const char *const policies[] = {"clsa", "window:30", "clsa:9"};
+    clsa_model *model = open_random(&small, CLSA_TYPE_Q8_0, 2);
+    clsa_session *batch[3];
+    clsa_session_stats stats;
+    uint32_t seen[3][64];
+    size_t n[3] = {0};
+    for (size_t i = 0; i < 3; i++)
+        batch[i] = open_filled(model, policies[i], 300, i);
+    for (int32_t step = 0; step < 8; step++) {
+        const int32_t next[] = {step, 2 * step, 3 * step};
+        ck_assert_int_eq(clsa_batch_append(batch, next, 3, NULL), CLSA_OK);
+        for (size_t i = 0; i < 3; i++) {
+            clsa_session_get_stats(batch[i], &stats);
+            ck_assert_uint_eq(stats.rows_changed,
+                              count_new(batch[i], seen[i], &n[i]));
+            ck_assert_uint_eq(stats.rows_read, n[i]);
+            ck_assert(i != 1 || stats.rows_changed == (step ? 1 : 30));
+        }
+    }
+    for (size_t i = 0; i < 3; i++)
+        clsa_session_close(batch[i]);
+    clsa_model_close(model);
+}
+END_TEST
+
 /* A session of a model with retention is filled and decodes, within a chunk and
    behind some, for any number of threads; truncated to 0 it is a new one. */
 START_TEST(retention)
@@ -466,6 +512,7 @@ int main(void)
     tcase_add_test(tests, goes_on);
     tcase_add_test(tests, refused_shapes);
     tcase_add_test(tests, refused_memory);
+    tcase_add_test(tests, changed);
     tcase_add_test(tests, retention);
     tcase_add_test(tests, refused_fills);
     tcase_add_test(tests, no_tokenizer);
