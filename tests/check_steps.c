@@ -108,7 +108,8 @@ WRAP(LOCKS, int, sem_wait, (sem_t * s), (s))
 /* ----------------------------------------------------------------- malloc */
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define MALLOC 1
+#define MALLOC    1
+#define SANITIZER 1
 int __sanitizer_install_malloc_and_free_hooks(
     void (*on_malloc)(const volatile void *, size_t),
     void (*on_free)(const volatile void *));
@@ -277,6 +278,9 @@ static const struct {
     {SYS_futex, "futex", false},
     {SYS_sched_yield, "sched_yield", true},
     {SYS_clock_gettime, "clock_gettime", true},
+#ifdef SANITIZER
+    {SYS_mmap, "mmap", false}, /* for itself */
+#endif
 };
 
 static bool is_allowed(int number, bool within)
