@@ -8,7 +8,9 @@
  *   EXPANDED      vectors that dot_block takes
  *   pack_block    one block of 16 rows -> PACKED vectors
  *   expand_block  PACKED -> EXPANDED vectors
- *   dot_block     EXPANDED vectors x one block of a column -> 16 exact sums
+ *   OFFSET        what the packed weights are larger by than they should be
+ *   dot_block     start + EXPANDED vectors x one block of a column -> 16 exact
+ *                 sums; `columns` go side by side
  *
  * Sixteen rows make a panel, one row a lane. A packed block is transposed:
  *
@@ -58,12 +60,29 @@ INLINE void prefetch_next(const struct panel *p, size_t b, size_t slot,
 static void (*one_column)(float *y, size_t ldy, const void *w, size_t rows,
                           const struct clsa_act *a);
 
+/* What OFFSET adds to the sums of up to 8 columns c.., taken off. */
+struct starts {
+    int32_t of[PANEL_BLOCKS][8];
+};
+
+INLINE void take_starts(struct starts *starts, const struct clsa_act *a,
+                        size_t from, size_t to, size_t c, const int columns)
+{
+    const __mmask8 m = (__mmask8)((1u << columns) - 1);
+    for (size_t b = from; OFFSET && b < to; b++)
+        _mm256_storeu_si256((__m256i *)starts->of[b - from],
+                            _mm256_mullo_epi32(_mm256_maskz_loadu_epi32(
+                                                   m, a->sum + b * a->ldd + c),
+                                               _mm256_set1_epi32(-OFFSET)));
+}
+
 /* sum + d_w * d_a * dot */
 INLINE __m512 add_block(__m512 sum, const __m512i w[EXPANDED], __m512 dw,
-                        const struct clsa_act *a, size_t b, size_t c)
+                        const struct clsa_act *a, size_t b, size_t c,
+                        int32_t start, const int columns)
 {
-    __m512i dot = dot_block(w, a->q + c * a->ldq + b * CLSA_BLOCK,
-                            &a->sum[b * a->ldd + c]);
+    __m512i dot =
+        dot_block(w, a->q + c * a->ldq + b * CLSA_BLOCK, start, columns);
     __m512 d = _mm512_mul_ps(dw, _mm512_set1_ps(a->d[b * a->ldd + c]));
     return _mm512_fmadd_ps(d, _mm512_cvtepi32_ps(dot), sum);
 }
@@ -87,10 +106,12 @@ INLINE void tile(float *y, size_t ldy, struct panel *p,
                  const int columns, const int first, int keep)
 {
     const size_t to = min_size(from + PANEL_BLOCKS, p->blocks);
+    struct starts starts;
     __m512 sum[8];
     UNROLL
     for (int j = 0; j < columns; j++)
         sum[j] = _mm512_setzero_ps();
+    take_starts(&starts, a, from, to, c, columns);
     for (size_t b = from; b < to; b++) {
         __m512i packed[PACKED], w[EXPANDED];
         __m256i d;
@@ -112,7 +133,8 @@ INLINE void tile(float *y, size_t ldy, struct panel *p,
         __m512 dw = _mm512_cvtph_ps(d);
         UNROLL
         for (int j = 0; j < columns; j++) {
-            sum[j] = add_block(sum[j], w, dw, a, b, c + j);
+            sum[j] = add_block(sum[j], w, dw, a, b, c + j,
+                               OFFSET ? starts.of[b - from][j] : 0, columns);
             if (first)
                 prefetch_next(p, b, j + 2, columns + 2);
         }

@@ -9,6 +9,7 @@
 #define BLOCK_BYTES CLSA_Q4_0_BYTES
 #define PACKED      4
 #define EXPANDED    8
+#define OFFSET      8
 
 INLINE void pack_block(__m512i t[PACKED], const uint8_t *const row[LANES],
                        size_t at)
@@ -27,9 +28,10 @@ INLINE void expand_block(__m512i w[EXPANDED], const __m512i t[PACKED])
 }
 
 INLINE __m512i dot_block(const __m512i w[EXPANDED], const int8_t *q,
-                         const int32_t *sum)
+                         int32_t start, const int columns)
 {
     __m512i dot = _mm512_setzero_si512();
+    (void)columns;
     UNROLL
     for (int k = 0; k < EXPANDED; k++) {
         int32_t four;
@@ -38,7 +40,7 @@ INLINE __m512i dot_block(const __m512i w[EXPANDED], const int8_t *q,
             dot, _mm512_maddubs_epi16(w[k], _mm512_set1_epi32(four)));
     }
     dot = _mm512_madd_epi16(dot, _mm512_set1_epi16(1));
-    return _mm512_sub_epi32(dot, _mm512_slli_epi32(_mm512_set1_epi32(*sum), 3));
+    return _mm512_add_epi32(dot, _mm512_set1_epi32(start));
 }
 
 #include "simd/avx512/matmul_block.h"

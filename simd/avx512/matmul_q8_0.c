@@ -10,6 +10,7 @@
 #define BLOCK_BYTES CLSA_Q8_0_BYTES
 #define PACKED      8
 #define EXPANDED    16
+#define OFFSET      0
 
 INLINE void pack_block(__m512i t[PACKED], const uint8_t *const row[LANES],
                        size_t at)
@@ -28,12 +29,12 @@ INLINE void expand_block(__m512i w[EXPANDED], const __m512i t[PACKED])
 }
 
 INLINE __m512i dot_block(const __m512i w[EXPANDED], const int8_t *q,
-                         const int32_t *sum)
+                         int32_t start, const int columns)
 {
     const __m512i zero = _mm512_setzero_si512(), ones = _mm512_set1_epi16(1);
     __m512i dot = zero;
 
-    (void)sum;
+    (void)start, (void)columns;
     UNROLL
     for (int k = 0; k < PACKED; k++) {
         int32_t four;
