@@ -12,7 +12,6 @@ convert made of it: the logits have to agree. Then clsa runs the file. The
 writers of safetensors, of k-quants and of GGUF here know nothing of the C
 code.
 """
-import base64
 import json
 import os
 import struct
@@ -28,11 +27,11 @@ sys.path.insert(0, os.path.join(HERE, 'reference'))
 sys.path.insert(0, HERE)
 import clsa_ref  # noqa: E402
 import k_quants  # noqa: E402
-from gguf_file import MERGES, SPECIALS, byte_alphabet, tokenizer  # noqa: E402
+from folder_file import (  # noqa: E402
+    bf16, safetensors, tiktoken, tokenizer_json)
+from gguf_file import MERGES, SPECIALS  # noqa: E402
 
 CLSA, TOP = os.path.abspath(sys.argv[1]), sys.argv[2]
-QWEN2 = ("(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}|"
-         " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+")
 VOCAB = len(SPECIALS) + 256 + len(MERGES)
 failures = passed = 0
 
@@ -54,44 +53,10 @@ def clsa(*arguments):
 # ------------------------------------------------------------------- folders
 
 
-def bf16(x):
-    u = np.asarray(x, np.float32).view(np.uint32).astype(np.uint64)
-    return ((u + 0x7fff + (u >> 16 & 1)) >> 16).astype('<u2')
-
-
 def rounded(x, dtype):
     if dtype == 'BF16':
         return (bf16(x).astype(np.uint32) << 16).view(np.float32)
     return x.astype({'F16': '<f2', 'F32': '<f4'}[dtype]).astype(np.float32)
-
-
-def safetensors(tensors, dtype='F32', odd=False):
-    header, data = {'__metadata__': {'format': 'pt'}}, b''
-    for name, x in tensors.items():
-        raw = (bf16(x) if dtype == 'BF16' else
-               x.astype({'F16': '<f2', 'F32': '<f4'}[dtype])).tobytes()
-        header[name] = {'dtype': dtype, 'shape': list(x.shape),
-                        'data_offsets': [len(data), len(data) + len(raw)]}
-        data += raw
-    text = json.dumps(header).encode()
-    text += b' ' * (-len(text) % 8 + odd)
-    return struct.pack('<Q', len(text)) + text + data
-
-
-def tokenizer_json():
-    words = tokenizer(byte_alphabet(), MERGES)
-    tokens = words['tokenizer.ggml.tokens'][1][1]
-    added = [{'id': i, 'content': s, 'special': True}
-             for i, s in enumerate(SPECIALS)]
-    return {
-        'added_tokens': added, 'normalizer': None,
-        'pre_tokenizer': {'type': 'Sequence', 'pretokenizers': [
-            {'type': 'Split', 'pattern': {'Regex': QWEN2},
-             'behavior': 'Isolated', 'invert': False},
-            {'type': 'ByteLevel', 'add_prefix_space': False,
-             'use_regex': False}]},
-        'model': {'type': 'BPE', 'vocab': {t: i for i, t in enumerate(tokens)},
-                  'merges': MERGES}}
 
 
 def write(folder, name, data):
@@ -509,17 +474,10 @@ def wrong_folders(good):
 
 def same_tokens(good):
     """A tiktoken file of the same vocabulary cuts texts in the same way."""
-    spelled = byte_alphabet()
-    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    order = plain + [b for b in range(256) if b not in plain]
-    byte_of = dict(zip(spelled, order))
-    tokens = spelled + [m.replace(' ', '') for m in MERGES]
-    lines = ''.join('%s %d\n' % (base64.b64encode(bytes(
-        byte_of[c] for c in t)).decode(), i) for i, t in enumerate(tokens))
     with open(os.path.join(TOP, 'own', 'config.json')) as f:
         write('tiktoken', 'config.json', f.read())
     write('tiktoken', 'model.safetensors', safetensors(good, 'F16'))
-    write('tiktoken', 'tokenizer.tiktoken', lines)
+    write('tiktoken', 'tokenizer.tiktoken', tiktoken())
     path = os.path.join(TOP, 'tiktoken.gguf')
     code, out, err = clsa('convert', os.path.join(TOP, 'tiktoken'), '-o', path)
     expect('tiktoken converts', code == 0, err)
