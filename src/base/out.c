@@ -34,6 +34,8 @@ static clsa_status find_target(struct clsa_out *out, mode_t *mode,
                              path);
         *mode = info.st_mode & 0777;
         out->target = realpath(path, NULL);
+        if (!out->target && errno != ENOMEM)
+            return clsa_fail_io(error, "%s: cannot be written", path);
     } else if (errno != ENOENT) {
         return clsa_fail_io(error, "%s: cannot be written", path);
     } else if (lstat(path, &info) == 0) {
@@ -45,9 +47,8 @@ static clsa_status find_target(struct clsa_out *out, mode_t *mode,
         *mode = new_mode();
         out->target = clsa_mem_dup(path, strlen(path));
     }
-    if (!out->target)
-        return clsa_fail_io(error, "%s: cannot be written", path);
-    return CLSA_OK;
+    return out->target ? CLSA_OK
+                       : clsa_fail_memory(error, "a file name", strlen(path));
 }
 
 static FILE *create(char *name, mode_t mode)

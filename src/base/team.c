@@ -91,9 +91,9 @@ clsa_status clsa_team_open(struct clsa_team **team, unsigned threads,
         t->size <= (unsigned)omp_get_num_procs())
         t->spins = SPINS_BEFORE_YIELD;
     if (!open_places(t)) {
+        const size_t size = t->size * sizeof *t->place;
         clsa_team_close(t);
-        return clsa_fail_memory(error, "the thread team",
-                                t->size * sizeof *t->place);
+        return clsa_fail_memory(error, "the thread team", size);
     }
     *team = t;
     return CLSA_OK;

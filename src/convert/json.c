@@ -84,6 +84,9 @@ clsa_status clsa_json_parse(json_t **object, const char *path, const char *text,
 {
     json_error_t where;
     json_t *json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &where);
+    /* jansson has no words for some of the refusals of memory */
+    if (!json && !*where.text)
+        return clsa_fail_memory(error, path, size);
     if (!json)
         return clsa_fail(error, CLSA_ERR_FORMAT, "%s: line %d: %s", path,
                          where.line, where.text);

@@ -46,6 +46,7 @@ static clsa_status fail_pcre2(clsa_error *error, int code, const char *what)
     PCRE2_UCHAR text[128] = "";
     pcre2_get_error_message(code, text, sizeof text);
     clsa_status status = code == PCRE2_ERROR_NOMEMORY ||
+                                 code == PCRE2_ERROR_HEAP_FAILED ||
                                  code == PCRE2_ERROR_HEAPLIMIT ||
                                  code == PCRE2_ERROR_JIT_STACKLIMIT
                              ? CLSA_ERR_MEMORY
