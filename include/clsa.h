@@ -125,7 +125,13 @@ typedef struct clsa_model_options {
         CLSA_ERR_STOPPED. May be NULL. */
     int (*on_progress)(void *user, uint64_t done, uint64_t total);
     void *user;
-    uint64_t reserved[8]; /**< 0 */
+    /** Bytes that the model and its sessions may take, besides the mapped
+        file: tokenizer, random weights, caches, windows, working sets and
+        scratch. What does not fit is refused with CLSA_ERR_MEMORY, and a
+        session already when its whole context does not. 0: the memory of the
+        machine. */
+    uint64_t memory_limit;
+    uint64_t reserved[7]; /**< 0 */
 } clsa_model_options;
 
 CLSA_API void clsa_model_options_init(clsa_model_options *options);

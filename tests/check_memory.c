@@ -411,6 +411,64 @@ static void refuse_each(void (*job)(void), const char *name)
     MUST(n > 10, "%s: too few", name);
 }
 
+/* ------------------------------------------------------------------- limits */
+
+/* What a limit leaves room for: 0 nothing, 1 a model, 2 a session of 40
+   tokens, 3 a fork of it that goes on. Each refusal names the limit. */
+static int reach(uint64_t limit)
+{
+    clsa_model *model;
+    clsa_session *session = NULL, *fork = NULL;
+    clsa_model_options options;
+    clsa_session_options how;
+    clsa_error error = {0};
+    int steps = 0;
+    clsa_model_options_init(&options);
+    clsa_session_options_init(&how);
+    options.threads = 1;
+    options.memory_limit = limit;
+    how.context = 64;
+    clsa_status status =
+        clsa_model_open(&model, in_tests("good-clsa.gguf"), &options, &error);
+    MUST(!status || strstr(error.message, "memory limit"), "%s", error.message);
+    if (status)
+        return steps;
+    for (int i = 0; i < 20; i++) { /* what is closed is given back */
+        steps = 1;
+        status = clsa_session_open(&session, model, &how, &error);
+        if (!status)
+            status = clsa_session_append(session, ids, 40, NULL, &error);
+        steps += !status;
+        if (!status)
+            status = clsa_session_fork(session, &fork, &error);
+        if (!status)
+            status = clsa_session_append(fork, ids, 10, NULL, &error);
+        steps += !status;
+        MUST(!status || (status == CLSA_ERR_MEMORY &&
+                         strstr(error.message, "memory limit")),
+             "limit %llu: %s", (unsigned long long)limit, error.message);
+        clsa_session_close(session);
+        clsa_session_close(fork);
+        session = fork = NULL;
+    }
+    clsa_model_close(model);
+    return steps;
+}
+
+static void check_limits(void)
+{
+    int before = 0, seen = 0;
+    for (uint64_t limit = 1; limit < 1u << 30; limit += limit / 8 + 1) {
+        const int now = reach(limit);
+        MUST(now >= before, "limit %llu: less than with less",
+             (unsigned long long)limit);
+        seen |= 1 << now;
+        before = now;
+    }
+    MUST(seen == 15, "not each limit was met: %d", seen);
+    MUST(reach(0) == 3, "the memory of the machine is no limit here");
+}
+
 static const struct {
     void (*run)(void);
     const char *name;
@@ -427,6 +485,7 @@ int main(void)
     MUST(mkdtemp(folder), "no folder %s", folder);
     for (size_t i = 0; i < sizeof jobs / sizeof *jobs; i++)
         refuse_each(jobs[i].run, jobs[i].name);
+    check_limits();
     unlink(in_folder("s"));
     unlink(in_folder("out"));
     rmdir(folder);

@@ -43,6 +43,7 @@ void cli_model_options(const struct cli_common *common,
     options->threads = (uint32_t)common->threads;
     options->simd = common->simd;
     options->numa = common->numa;
+    options->memory_limit = common->memory_limit;
     options->on_progress = on_work;
 }
 

@@ -34,6 +34,13 @@ static const struct cli_option model_options[] = {
      .argument = "auto|off|NODES",
      .help = "memory nodes to use, for example 0,2-3",
      .offset = COMMON(numa)},
+    {.kind = CLI_SIZE,
+     .name = "memory-limit",
+     .argument = "SIZE",
+     .help = "memory to take at most; default: all there is",
+     .offset = COMMON(memory_limit),
+     .min = 1,
+     .max = UINT64_MAX},
     {0}};
 
 static const struct cli_option threads_options[] = {

@@ -55,6 +55,7 @@ struct cli_common {
     uint64_t threads;      /* 0: physical cores */
     const char *simd;      /* NULL: the best */
     const char *numa;      /* NULL: auto */
+    uint64_t memory_limit; /* bytes, 0: the memory of the machine */
     uint64_t context;      /* 0: what the command needs */
     const char *attention; /* NULL: the model's default */
     clsa_type kv_type, index_type;
@@ -66,9 +67,9 @@ struct cli_common {
         .kv_type = CLSA_TYPE_BF16, .index_type = CLSA_TYPE_I8                  \
     }
 
-/* Shared groups: -m --numa -t --simd; -c --attention --kv-type --index-type;
-   of a command without a model -t --simd. --json -q -v --help --version belong
-   to every command. */
+/* Shared groups: -m --numa --memory-limit -t --simd; -c --attention --kv-type
+   --index-type; of a command without a model -t --simd. --json -q -v --help
+   --version belong to every command. */
 #define CLI_GROUP_MODEL   1u
 #define CLI_GROUP_SESSION 2u
 #define CLI_GROUP_THREADS 4u

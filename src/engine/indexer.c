@@ -7,12 +7,22 @@
 
 #define RUNS_OF_PAGE (CLSA_PAGE_ROWS / CLSA_SCAN_RUN)
 
+static size_t capacity_of(size_t k)
+{
+    return 2 * k + CLSA_SCAN_FIRST;
+}
+
+size_t clsa_candidates_bytes(size_t k)
+{
+    return 2 * capacity_of(k) * sizeof(uint64_t) +
+           CLSA_SCAN_FIRST * sizeof(float);
+}
+
 clsa_status clsa_candidates_open(struct clsa_candidates *candidates, size_t k,
                                  clsa_error *error)
 {
-    struct clsa_candidates c = {.k = k, .capacity = 2 * k + CLSA_SCAN_FIRST};
-    c.bytes =
-        2 * c.capacity * sizeof(uint64_t) + CLSA_SCAN_FIRST * sizeof(float);
+    struct clsa_candidates c = {.k = k, .capacity = capacity_of(k)};
+    c.bytes = clsa_candidates_bytes(k);
     c.ranks = clsa_mem_map(c.bytes);
     if (!c.ranks)
         return clsa_fail_memory(error, "index candidates", c.bytes);

@@ -33,6 +33,9 @@ struct clsa_candidates {
     size_t bytes;
 };
 
+/* Bytes that they take for k rows. */
+size_t clsa_candidates_bytes(size_t k);
+
 clsa_status clsa_candidates_open(struct clsa_candidates *candidates, size_t k,
                                  clsa_error *error);
 void clsa_candidates_close(struct clsa_candidates *candidates);

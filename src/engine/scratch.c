@@ -127,7 +127,6 @@ void clsa_scratch_close(struct clsa_scratch *scratch)
 static clsa_status build(struct clsa_scratch *s, const struct clsa_hparams *hp,
                          clsa_error *error)
 {
-    s->bytes = carve_all(s, hp, NULL);
     s->block = clsa_mem_map(s->bytes);
     if (!s->block)
         return clsa_fail_memory(error, "the scratch of a step", s->bytes);
@@ -172,11 +171,18 @@ clsa_status clsa_scratch_reserve(struct clsa_model *model, size_t n, size_t m,
     if (!s)
         return clsa_fail_memory(error, "the scratch of a step", sizeof *s);
     *s = want;
-    clsa_status status = build(s, hp, error);
+    s->bytes = carve_all(s, hp, NULL);
+    s->charged = s->bytes + s->threads * clsa_candidates_bytes(s->k);
+    clsa_status status = clsa_budget_take(&model->budget, s->charged,
+                                          "the scratch of a step", error);
+    if (!status && (status = build(s, hp, error)))
+        clsa_budget_give(&model->budget, s->charged);
     if (status) {
         clsa_mem_free(s);
         return status;
     }
+    if (old)
+        clsa_budget_give(&model->budget, old->charged);
     clsa_scratch_close(old);
     model->scratch = s;
     return CLSA_OK;

@@ -54,14 +54,43 @@ static clsa_status check_options(const struct clsa_session *s,
     return CLSA_OK;
 }
 
+clsa_status clsa_session_charge(struct clsa_session *s, clsa_error *error)
+{
+    const size_t sets = s->eval_sets ? CLSA_EVAL_COLUMNS + 1 : 1;
+    const uint64_t now = s->window.bytes + s->retention.bytes +
+                         s->set.bytes * sets + s->context * sizeof *s->tokens +
+                         s->model->hp.vocab * sizeof *s->logits;
+    if (now > s->charged)
+        CLSA_TRY(clsa_budget_take(&s->model->budget, now - s->charged,
+                                  "windows and working set of a session",
+                                  error));
+    else
+        clsa_budget_give(&s->model->budget, s->charged - now);
+    s->charged = now;
+    return CLSA_OK;
+}
+
+/* Whether the whole context will find room. A fork shares pages and takes
+   what it can get. */
+static clsa_status check_context(const struct clsa_session *s,
+                                 clsa_error *error)
+{
+    const uint64_t pages = (s->context + CLSA_PAGE_ROWS - 1) / CLSA_PAGE_ROWS;
+    char what[64];
+    snprintf(what, sizeof what, "the cache of %llu tokens",
+             (unsigned long long)s->context);
+    return clsa_budget_check(&s->model->budget,
+                             pages * s->cache.layout.page_bytes, what, error);
+}
+
 static clsa_status open_parts(struct clsa_session *s, const char *attention,
                               clsa_error *error)
 {
     const struct clsa_hparams *hp = &s->model->hp;
     size_t vocab = hp->vocab * sizeof *s->logits;
     CLSA_TRY(check_options(s, error));
-    CLSA_TRY(clsa_cache_open(&s->cache, s->model->team, hp, s->kv_type,
-                             s->index_type, s->context, error));
+    CLSA_TRY(clsa_cache_open(&s->cache, s->model->team, &s->model->budget, hp,
+                             s->kv_type, s->index_type, s->context, error));
     CLSA_TRY(set_policy(s, attention, error));
     CLSA_TRY(clsa_window_open(&s->window, hp, s->prefill_block, error));
     CLSA_TRY(clsa_retention_open(&s->retention, hp, error));
@@ -70,18 +99,14 @@ static clsa_status open_parts(struct clsa_session *s, const char *attention,
                                 s->context * sizeof *s->tokens);
     if (!(s->logits = clsa_mem_map(vocab)))
         return clsa_fail_memory(error, "logits", vocab);
+    CLSA_TRY(clsa_session_charge(s, error));
     return clsa_scratch_reserve(s->model, s->prefill_block, 1, s, error);
 }
 
-clsa_status clsa_session_open(clsa_session **session, clsa_model *model,
-                              const clsa_session_options *options,
-                              clsa_error *error)
+static clsa_status open_session(clsa_session **session, clsa_model *model,
+                                const clsa_session_options *options,
+                                clsa_error *error)
 {
-    clsa_session_options defaults;
-    if (!options) {
-        clsa_session_options_init(&defaults);
-        options = &defaults;
-    }
     struct clsa_session *s = clsa_mem_calloc(1, sizeof *s);
     if (!s)
         return clsa_fail_memory(error, "a session", sizeof *s);
@@ -93,6 +118,26 @@ clsa_status clsa_session_open(clsa_session **session, clsa_model *model,
     s->prefill_block =
         options->prefill_block ? options->prefill_block : DEFAULT_BLOCK;
     clsa_status status = open_parts(s, options->attention, error);
+    if (status) {
+        clsa_session_close(s);
+        return status;
+    }
+    *session = s;
+    return CLSA_OK;
+}
+
+clsa_status clsa_session_open(clsa_session **session, clsa_model *model,
+                              const clsa_session_options *options,
+                              clsa_error *error)
+{
+    clsa_session_options defaults;
+    struct clsa_session *s;
+    if (!options) {
+        clsa_session_options_init(&defaults);
+        options = &defaults;
+    }
+    CLSA_TRY(open_session(&s, model, options, error));
+    clsa_status status = check_context(s, error);
     if (status) {
         clsa_session_close(s);
         return status;
@@ -122,6 +167,7 @@ void clsa_session_close(clsa_session *session)
     clsa_mem_unmap(session->tokens, session->context * sizeof *session->tokens);
     clsa_mem_unmap(session->logits,
                    session->model->hp.vocab * sizeof *session->logits);
+    clsa_budget_give(&session->model->budget, session->charged);
     clsa_mem_free(session);
 }
 
@@ -140,7 +186,10 @@ clsa_status clsa_session_eval_open(struct clsa_session *s, clsa_error *error)
             return status;
         }
     }
-    return CLSA_OK;
+    clsa_status status = clsa_session_charge(s, error);
+    if (status)
+        close_eval_sets(s);
+    return status;
 }
 
 clsa_status clsa_session_set_attention(clsa_session *session,
@@ -148,16 +197,18 @@ clsa_status clsa_session_set_attention(clsa_session *session,
 {
     struct clsa_session next = *session;
     next.set = (struct clsa_working_set){0};
+    next.eval_sets = NULL;
     CLSA_TRY(set_policy(&next, attention, error));
     clsa_status status =
         clsa_scratch_reserve(next.model, next.prefill_block, 1, &next, error);
+    if (!status)
+        status = clsa_session_charge(&next, error);
     if (status) {
         clsa_working_set_close(&next.set);
         return status;
     }
     close_eval_sets(session);
     clsa_working_set_close(&session->set);
-    next.eval_sets = NULL;
     next.last_rows = NULL; /* they lay in the old working set */
     next.has_logits = false;
     *session = next;
@@ -231,7 +282,7 @@ clsa_status clsa_session_fork(const clsa_session *session, clsa_session **fork,
         .prefill_block = session->prefill_block,
     };
     struct clsa_session *s;
-    CLSA_TRY(clsa_session_open(&s, session->model, &options, error));
+    CLSA_TRY(open_session(&s, session->model, &options, error));
     clsa_cache_share(&s->cache, &session->cache);
     clsa_window_copy(&s->window, &session->window);
     clsa_retention_copy(&s->retention, &session->retention);

@@ -34,6 +34,7 @@ struct clsa_session {
     char attention[32]; /* the policy as it was given */
     struct clsa_policy policy;
 
+    uint64_t charged; /* bytes taken from the budget of the model */
     uint64_t length;
     int32_t *tokens; /* [context] mapped, [length] used */
     struct clsa_window window;
@@ -53,6 +54,11 @@ struct clsa_session {
 
 /* Slots that the working set of a policy needs. */
 size_t clsa_session_slots(const struct clsa_session *session);
+
+/* Make the budget of the model what the session has now, but for the pages of
+   the cache, which keep their own. Nothing of it is touched before. */
+clsa_status clsa_session_charge(struct clsa_session *session,
+                                clsa_error *error);
 
 /* Make eval_sets where they are missing. */
 clsa_status clsa_session_eval_open(struct clsa_session *session,

@@ -56,6 +56,7 @@ static clsa_status kv_format(clsa_type type, uint32_t e,
 
 clsa_status clsa_cache_open(struct clsa_cache *cache,
                             const struct clsa_team *team,
+                            struct clsa_budget *budget,
                             const struct clsa_hparams *hp, clsa_type kv,
                             clsa_type index, uint64_t context,
                             clsa_error *error)
@@ -66,6 +67,7 @@ clsa_status clsa_cache_open(struct clsa_cache *cache,
                    .e = hp->cross.e,
                    .index_size = hp->index_size},
         .team = team,
+        .budget = budget,
         .page_capacity = (size_t)(context / CLSA_PAGE_ROWS + 1),
     };
     CLSA_TRY(kv_format(kv, hp->cross.e, &c.layout.kv, error));
@@ -82,29 +84,33 @@ clsa_status clsa_cache_open(struct clsa_cache *cache,
     return CLSA_OK;
 }
 
-static void page_release(struct clsa_page *page, size_t bytes)
+static void page_release(const struct clsa_cache *cache, struct clsa_page *page)
 {
+    const size_t bytes = cache->layout.page_bytes;
     if (atomic_fetch_sub(&page->owners, 1) > 1)
         return;
     clsa_mem_unmap(page->data, bytes);
     clsa_mem_free(page);
+    clsa_budget_give(cache->budget, bytes);
 }
 
 /* Page i of a cache, on the node that the pages of this number belong to. */
-static struct clsa_page *page_new(const struct clsa_cache *cache, size_t i)
+static clsa_status page_new(const struct clsa_cache *cache, size_t i,
+                            struct clsa_page **new, clsa_error *error)
 {
     size_t bytes = cache->layout.page_bytes;
+    CLSA_TRY(clsa_budget_take(cache->budget, bytes, "a cache page", error));
     struct clsa_page *page = clsa_mem_calloc(1, sizeof *page);
-    if (page && !(page->data = clsa_mem_map(bytes))) {
+    if (!page || !(page->data = clsa_mem_map(bytes))) {
         clsa_mem_free(page);
-        page = NULL;
+        clsa_budget_give(cache->budget, bytes);
+        return clsa_fail_memory(error, "a cache page", bytes);
     }
-    if (page) {
-        atomic_init(&page->owners, 1);
-        clsa_team_bind(cache->team, page->data, bytes,
-                       (unsigned)(i % clsa_team_nodes(cache->team)));
-    }
-    return page;
+    atomic_init(&page->owners, 1);
+    clsa_team_bind(cache->team, page->data, bytes,
+                   (unsigned)(i % clsa_team_nodes(cache->team)));
+    *new = page;
+    return CLSA_OK;
 }
 
 void clsa_cache_close(struct clsa_cache *cache)
@@ -127,16 +133,15 @@ static clsa_status own_last_page(struct clsa_cache *cache, clsa_error *error)
     const struct clsa_cache_layout *l = &cache->layout;
     if (used == 0 || atomic_load(&(*last)->owners) == 1)
         return CLSA_OK;
-    struct clsa_page *page = page_new(cache, cache->length / CLSA_PAGE_ROWS);
-    if (!page)
-        return clsa_fail_memory(error, "a cache page", l->page_bytes);
+    struct clsa_page *page;
+    CLSA_TRY(page_new(cache, cache->length / CLSA_PAGE_ROWS, &page, error));
     memcpy(page->data, (*last)->data, used * l->row_bytes);
     memcpy(page->data + l->keys_at, (*last)->data + l->keys_at,
            used * l->key_bytes);
     if (l->page_bytes > l->scales_at)
         memcpy(page->data + l->scales_at, (*last)->data + l->scales_at,
                used * sizeof(float));
-    page_release(*last, l->page_bytes);
+    page_release(cache, *last);
     *last = page;
     return CLSA_OK;
 }
@@ -144,12 +149,10 @@ static clsa_status own_last_page(struct clsa_cache *cache, clsa_error *error)
 clsa_status clsa_cache_reserve(struct clsa_cache *cache, uint64_t count,
                                clsa_error *error)
 {
-    size_t bytes = cache->layout.page_bytes;
     CLSA_TRY(own_last_page(cache, error));
     while (cache->page_count * CLSA_PAGE_ROWS < cache->length + count) {
-        struct clsa_page *page = page_new(cache, cache->page_count);
-        if (!page)
-            return clsa_fail_memory(error, "a cache page", bytes);
+        struct clsa_page *page;
+        CLSA_TRY(page_new(cache, cache->page_count, &page, error));
         cache->pages[cache->page_count++] = page;
     }
     return CLSA_OK;
@@ -159,8 +162,7 @@ void clsa_cache_truncate(struct clsa_cache *cache, uint64_t length)
 {
     size_t keep = (size_t)((length + CLSA_PAGE_ROWS - 1) / CLSA_PAGE_ROWS);
     while (cache->page_count > keep)
-        page_release(cache->pages[--cache->page_count],
-                     cache->layout.page_bytes);
+        page_release(cache, cache->pages[--cache->page_count]);
     cache->length = length;
 }
 

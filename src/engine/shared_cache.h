@@ -20,6 +20,7 @@
 #define CLSA_ENGINE_SHARED_CACHE_H
 
 #include "simd/simd.h"
+#include "src/base/budget.h"
 #include "src/base/team.h"
 #include "src/model/hparams.h"
 
@@ -44,6 +45,7 @@ struct clsa_cache_layout {
 struct clsa_cache {
     struct clsa_cache_layout layout;
     const struct clsa_team *team; /* whose nodes hold the pages */
+    struct clsa_budget *budget;   /* of the model, for pages */
     struct clsa_page **pages;
     size_t page_count, page_capacity;
     uint64_t length; /* rows written */
@@ -52,6 +54,7 @@ struct clsa_cache {
 /* Room for up to `context` rows; takes no page yet. */
 clsa_status clsa_cache_open(struct clsa_cache *cache,
                             const struct clsa_team *team,
+                            struct clsa_budget *budget,
                             const struct clsa_hparams *hp, clsa_type kv,
                             clsa_type index, uint64_t context,
                             clsa_error *error);

@@ -78,6 +78,7 @@ struct clsa_scratch {
     size_t *wanted;             /* [m] */
     void *block;                /* all of the above but candidates */
     size_t bytes;
+    uint64_t charged; /* of the budget: bytes and candidates */
     unsigned threads;
 };
 

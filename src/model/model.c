@@ -120,16 +120,33 @@ static clsa_status open_machine(struct clsa_model *m,
                                 const clsa_model_options *options,
                                 clsa_error *error)
 {
+    clsa_budget_open(&m->budget, options->memory_limit);
     m->progress = (struct clsa_progress){options->on_progress, options->user};
     CLSA_TRY(choose_simd(m, options->simd, error));
     CLSA_TRY(clsa_numa_open(&m->numa, options->numa, error));
     return clsa_team_open(&m->team, options->threads, m->numa, error);
 }
 
+/* Keys and tokenizer: no more than so many times the bytes of the file in
+   front of its tensors: a token or a merge has 11 bytes there at least, and no
+   more than 64 in lists and tables. */
+#define KEYS_FACTOR 8
+
+static clsa_status check_keys(struct clsa_model *m, clsa_error *error)
+{
+    uint64_t size = m->gguf->size;
+    for (size_t i = 0; i < m->gguf->tensor_count; i++)
+        if (m->gguf->tensors[i].offset < size)
+            size = m->gguf->tensors[i].offset;
+    return clsa_budget_take(&m->budget, KEYS_FACTOR * size,
+                            "keys and tokenizer of the model", error);
+}
+
 static clsa_status open_file(struct clsa_model *m, const char *path,
                              clsa_error *error)
 {
     CLSA_TRY(clsa_gguf_open(&m->gguf, path, error));
+    CLSA_TRY(check_keys(m, error));
     CLSA_TRY(clsa_hparams_read(&m->hp, m->gguf, error));
     CLSA_TRY(clsa_placed_copy(m->gguf, m->team, error));
     CLSA_TRY(open_network(m, error));
@@ -144,7 +161,7 @@ static clsa_status open_random(struct clsa_model *m, const clsa_shape *shape,
 {
     static const char name[] = "random weights";
     CLSA_TRY(clsa_random_open(&m->gguf, &m->hp, shape, type, m->simd, m->team,
-                              &m->progress, error));
+                              &m->budget, &m->progress, error));
     CLSA_TRY(open_network(m, error));
     if (!(m->name = clsa_mem_dup(name, strlen(name))))
         return clsa_fail_memory(error, "a model", sizeof name);

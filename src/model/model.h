@@ -8,6 +8,7 @@
 #define CLSA_MODEL_MODEL_H
 
 #include "simd/simd.h"
+#include "src/base/budget.h"
 #include "src/base/team.h"
 #include "src/model/gguf.h"
 #include "src/model/hparams.h"
@@ -24,6 +25,7 @@ struct clsa_model {
     const struct clsa_simd *simd;
     struct clsa_numa *numa;
     struct clsa_team *team;
+    struct clsa_budget budget;     /* memory of it and its sessions */
     struct clsa_progress progress; /* of what makes random values */
     struct clsa_scratch *scratch;  /* of the engine; grows with the sessions */
     char *name;                    /* general.name, or "" */

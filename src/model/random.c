@@ -227,8 +227,10 @@ static int compare_names(const void *a, const void *b)
 }
 
 /* The memory of all tensors, and the index of their names. */
-static clsa_status take_memory(struct clsa_gguf *g, clsa_error *error)
+static clsa_status take_memory(struct clsa_gguf *g, struct clsa_budget *budget,
+                               clsa_error *error)
 {
+    CLSA_TRY(clsa_budget_take(budget, g->size, "random weights", error));
     unsigned char *base = clsa_mem_map(g->size);
     if (!base)
         return clsa_fail_memory(error, "random weights", g->size);
@@ -320,7 +322,7 @@ static clsa_status fill_all(struct filling *f, const struct clsa_gguf *g,
 clsa_status clsa_random_open(struct clsa_gguf **gguf, struct clsa_hparams *hp,
                              const clsa_shape *shape, clsa_type type,
                              const struct clsa_simd *simd,
-                             struct clsa_team *team,
+                             struct clsa_team *team, struct clsa_budget *budget,
                              const struct clsa_progress *progress,
                              clsa_error *error)
 {
@@ -342,7 +344,7 @@ clsa_status clsa_random_open(struct clsa_gguf **gguf, struct clsa_hparams *hp,
     if (status == CLSA_OK)
         status = list_tensors(&b, hp, shape->tied != 0);
     if (status == CLSA_OK)
-        status = take_memory(g, error);
+        status = take_memory(g, budget, error);
     if (status == CLSA_OK)
         clsa_placed_bind(g, team);
     if (status == CLSA_OK)

@@ -7,6 +7,7 @@
 #ifndef CLSA_MODEL_RANDOM_H
 #define CLSA_MODEL_RANDOM_H
 
+#include "src/base/budget.h"
 #include "src/base/team.h"
 #include "src/model/gguf.h"
 #include "src/model/hparams.h"
@@ -19,7 +20,7 @@
 clsa_status clsa_random_open(struct clsa_gguf **gguf, struct clsa_hparams *hp,
                              const clsa_shape *shape, clsa_type type,
                              const struct clsa_simd *simd,
-                             struct clsa_team *team,
+                             struct clsa_team *team, struct clsa_budget *budget,
                              const struct clsa_progress *progress,
                              clsa_error *error);
 

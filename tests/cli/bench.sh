@@ -37,7 +37,7 @@ done
 clsa bench decode --shape d=16M,f=16M,vocab=16M --type f32 2>&1 |
     sed -E 's/[0-9.]+ GiB/N GiB/g'
 clsa bench decode --shape tiny --depth 1G --kv-type f32 -q 2>&1 |
-    sed -E 's/[0-9.]+ GiB/N GiB/g'
+    sed -E 's/[0-9.]+ (.iB|of the)/N \1/g'
 small=d=64,h=2,g=1,e=32,f=64,window=32,index=32,k=40,vocab=100
 clsa bench decode --shape $small --depth 1K --batch 1,2 -q \
     --attention clsa,dense -t 1 | awk '{ print $1, $2, $3 }'

@@ -87,6 +87,7 @@ void fuzz_options(clsa_model_options *options)
     clsa_model_options_init(options);
     options->threads = 1;
     options->numa = "off";
+    options->memory_limit = 64 << 20;
 }
 
 static clsa_model *models[8];

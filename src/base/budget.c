@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <unistd.h>
+
+#include "src/base/budget.h"
+
+static uint64_t machine_memory(void)
+{
+    const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size
+                                 : UINT64_MAX;
+}
+
+void clsa_budget_open(struct clsa_budget *budget, uint64_t limit)
+{
+    *budget = (struct clsa_budget){.limit = limit ? limit : machine_memory()};
+}
+
+static double mib(uint64_t bytes)
+{
+    return (double)bytes / 1048576;
+}
+
+clsa_status clsa_budget_check(const struct clsa_budget *budget, uint64_t size,
+                              const char *what, clsa_error *error)
+{
+    const uint64_t left = budget->limit - budget->taken;
+    if (size <= left)
+        return CLSA_OK;
+    return clsa_fail(error, CLSA_ERR_MEMORY,
+                     "%s: %.1f MiB are needed, %.1f of the memory limit of "
+                     "%.1f MiB are left: raise the limit (--memory-limit) "
+                     "or use a smaller context",
+                     what, mib(size), mib(left), mib(budget->limit));
+}
+
+clsa_status clsa_budget_take(struct clsa_budget *budget, uint64_t size,
+                             const char *what, clsa_error *error)
+{
+    CLSA_TRY(clsa_budget_check(budget, size, what, error));
+    budget->taken += size;
+    return CLSA_OK;
+}
+
+void clsa_budget_give(struct clsa_budget *budget, uint64_t size)
+{
+    budget->taken -= size;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * budget: the memory that a model and its sessions may take for what its file
+ * and the options ask for: tokenizer, random weights, caches, windows, working
+ * sets and scratch. The mapped file is not counted: the system takes its pages
+ * back as it likes. Used by one thread at a time, as the model is.
+ */
+#ifndef CLSA_BASE_BUDGET_H
+#define CLSA_BASE_BUDGET_H
+
+#include "src/base/status.h"
+
+struct clsa_budget {
+    uint64_t limit, taken; /* bytes */
+};
+
+/* limit 0: the memory of the machine. */
+void clsa_budget_open(struct clsa_budget *budget, uint64_t limit);
+
+/* Whether `size` more bytes fit: CLSA_ERR_MEMORY, with what they are for and
+   what can be done, where they do not. */
+clsa_status clsa_budget_check(const struct clsa_budget *budget, uint64_t size,
+                              const char *what, clsa_error *error);
+
+/* The same, and takes them; to be given back. */
+clsa_status clsa_budget_take(struct clsa_budget *budget, uint64_t size,
+                             const char *what, clsa_error *error);
+void clsa_budget_give(struct clsa_budget *budget, uint64_t size);
+
+#endif /* CLSA_BASE_BUDGET_H */
