@@ -510,6 +510,20 @@ def same_blocks():
                read.tobytes() == got.tobytes())
 
 
+def same_floats():
+    """So it is with the other types, which the reference reads."""
+    path = os.path.join(TOP, 'plain.gguf')
+    for kind in ('f16', 'q8_0', 'q4_0', 'mixed-types'):
+        source = os.path.join(HERE, 'data', 'good-' + kind + '.gguf')
+        code, out, err = clsa('quantize', '-q', source, path, 'f32')
+        expect(kind + ' to floats', code == 0, err)
+        theirs = clsa_ref.load_gguf(source)[1]
+        ours = clsa_ref.load_gguf(path)[1]
+        expect(kind + ' is decoded to the same values', theirs.keys() ==
+               ours.keys() and all(np.array_equal(theirs[name], ours[name])
+                                   for name in theirs))
+
+
 def k_quant_tensors(path):
     """(name, type, bytes) of the tensors of types 12 and 14 of a GGUF."""
     with open(path, 'rb') as f:
@@ -600,6 +614,7 @@ own('own-without-indexer', False)
 wrong_folders(good_weights)
 same_tokens(good_weights)
 same_blocks()
+same_floats()
 quantized()
 print(f'{passed} passed, {failures} failed')
 sys.exit(failures != 0)
