@@ -101,8 +101,9 @@ static void check_values(const struct numbers *n)
 /* Cuts the text at newlines, in place. */
 static int split(char *text, char **arguments)
 {
+    static char name[] = "fuzz";
     int count = 0;
-    arguments[count++] = (char[]){"fuzz"};
+    arguments[count++] = name;
     while (text && count < MAX_ARGUMENTS)
         arguments[count++] = strsep(&text, "\n");
     arguments[count] = NULL;
