@@ -277,9 +277,17 @@ def fla(folder, kind, exponents):
         scale=d ** 0.5, cross_base=7000.0, kind=kind, hs=hs, gs=gs, es=es))
 
 
-def own(folder, index):
-    w = Weights('own')
-    d, f, S, L, h, g, e = 32, 24, 1, 3, 4, 2, 8
+def own_config(d, L, S, h, g, e):
+    return dict(
+        model_type='yoco', hidden_size=d, num_hidden_layers=L,
+        num_self_decoder_layers=S, rms_norm_eps=1e-5, vocab_size=VOCAB,
+        num_attention_heads=h, num_key_value_heads=g, head_dim=e,
+        sliding_window=8, index_head_dim=8, index_topk=6, rope_theta=1e4,
+        max_position_embeddings=512, bos_token_id=0, eos_token_id=0)
+
+
+def own_tensors(w, d, f, S, L, h, g, e, index):
+    """Adds the weights; pairs of their names and ours."""
     names = [('model.embed_tokens.weight', 'token_embd.weight'),
              ('model.norm.weight', 'output_norm.weight')]
     w.matrix('model.embed_tokens', VOCAB, d)
@@ -312,12 +320,14 @@ def own(folder, index):
         name = f'model.{their}'
         (w.norm if len(shape) == 1 else w.matrix)(name, *shape)
         names.append((name + '.weight', f'blk.{S}.{our}.weight'))
-    write(folder, 'config.json', dict(
-        model_type='yoco', hidden_size=d, num_hidden_layers=L,
-        num_self_decoder_layers=S, rms_norm_eps=1e-5, vocab_size=VOCAB,
-        num_attention_heads=h, num_key_value_heads=g, head_dim=e,
-        sliding_window=8, index_head_dim=8, index_topk=6, rope_theta=1e4,
-        max_position_embeddings=512, bos_token_id=0, eos_token_id=0))
+    return names
+
+
+def own(folder, index):
+    w = Weights('own')
+    d, f, S, L, h, g, e = 32, 24, 1, 3, 4, 2, 8
+    names = own_tensors(w, d, f, S, L, h, g, e, index)
+    write(folder, 'config.json', own_config(d, L, S, h, g, e))
     write(folder, 'model.safetensors', safetensors(w, 'F16'))
     write(folder, 'tokenizer.json', tokenizer_json())
     compare(folder, folder, Theirs(
@@ -326,6 +336,43 @@ def own(folder, index):
         base=1e4, k=6 if index else None, scale=1.0, cross_base=None,
         kind='swa', hs=h, gs=g, es=e), 'clsa' if index else 'dense')
     return w
+
+
+# ------------------------------------------------------------------- memory
+
+
+PEAK = """
+import os, subprocess, sys
+process = subprocess.Popen(sys.argv[1:], preexec_fn=lambda: None)
+status, usage = os.wait4(process.pid, 0)[1:]
+print(usage.ru_maxrss, file=sys.stderr)
+sys.exit(status != 0)
+"""
+
+
+def peak(layers):
+    """Most memory of a conversion, in KiB; tensors of 4 MiB."""
+    name = f'large-{layers}'
+    w = Weights(name)
+    own_tensors(w, d=256, f=4096, S=1, L=layers, h=2, g=1, e=8, index=False)
+    write(name, 'config.json', own_config(256, layers, 1, 2, 1, 8))
+    write(name, 'model.safetensors', safetensors(w))
+    write(name, 'tokenizer.json', tokenizer_json())
+    # by a process that is small itself, as its memory counts, too
+    run = subprocess.run(
+        [sys.executable, '-c', PEAK, CLSA, 'convert', '-q', '-t', '1',
+         os.path.join(TOP, name), '-o', os.path.join(TOP, name + '.gguf'),
+         '--type', 'q8_0'], capture_output=True, text=True)
+    expect(name + ' converts', run.returncode == 0, run.stderr)
+    return int(run.stderr or 0)
+
+
+def streams():
+    """Three times as many tensors take no more memory: one is there at a
+    time."""
+    two, six = peak(2), peak(6)
+    print(f'peak of 2 layers {two} KiB, of 6 layers {six} KiB')
+    expect('tensors are streamed', six < two + 4096, (two, six))
 
 
 # ------------------------------------------------------------- wrong folders
@@ -616,5 +663,6 @@ same_tokens(good_weights)
 same_blocks()
 same_floats()
 quantized()
+streams()
 print(f'{passed} passed, {failures} failed')
 sys.exit(failures != 0)

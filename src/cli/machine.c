@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * machine: CPU name from /proc/cpuinfo where it has one, else the machine
- * type of uname. Memory from /proc and the control group.
+ * type of uname. Memory nodes from /sys, memory from /proc and the control
+ * group.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -122,6 +123,18 @@ static json_t *level_list(void)
     return list;
 }
 
+/* The numbers of the memory nodes, "0-1"; one where the system has no list. */
+static void node_list(char *nodes, size_t capacity)
+{
+    FILE *file = fopen("/sys/devices/system/node/has_memory", "r");
+
+    if (file == NULL || fgets(nodes, (int)capacity, file) == NULL)
+        snprintf(nodes, capacity, "0");
+    nodes[strcspn(nodes, "\n")] = '\0';
+    if (file != NULL)
+        fclose(file);
+}
+
 int cli_machine_print(const struct cli_common *common)
 {
     const char *path = cli_model_path(common);
@@ -130,22 +143,26 @@ int cli_machine_print(const struct cli_common *common)
     long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
     uint64_t memory = (uint64_t)pages * (uint64_t)size;
     struct cli_text names = {0};
-    char cpu[256];
+    char cpu[256], nodes[256];
     int status;
 
     cli_machine_cpu(cpu, sizeof cpu);
+    node_list(nodes, sizeof nodes);
     if (common->json)
-        return cli_json_print(
-            json_pack("[{ss so sI sI so so sb}]", "version", clsa_version(),
-                      "cpu", cli_json_text(cpu), "cpus", (json_int_t)cpus,
-                      "memory", (json_int_t)memory, "simd", level_list(),
-                      "model", cli_json_text(path), "model_present", present));
+        return cli_json_print(json_pack(
+            "[{ss so sI sI ss sI so so sb}]", "version", clsa_version(), "cpu",
+            cli_json_text(cpu), "cpus", (json_int_t)cpus, "cores",
+            (json_int_t)clsa_core_count(), "nodes", nodes, "memory",
+            (json_int_t)memory, "simd", level_list(), "model",
+            cli_json_text(path), "model_present", present));
     status = level_names(&names);
     if (status == CLI_DONE)
         printf("version  %s\ncpu      %s\ncpus     %ld\n"
+               "cores    %u\nnodes    %s\n"
                "memory   %.1f GiB\nsimd     %s\nmodel    %s%s\n",
-               clsa_version(), cpu, cpus, (double)memory / 1073741824,
-               names.data, path, present ? "" : " (not there)");
+               clsa_version(), cpu, cpus, clsa_core_count(), nodes,
+               (double)memory / 1073741824, names.data, path,
+               present ? "" : " (not there)");
     cli_text_free(&names);
     return status;
 }

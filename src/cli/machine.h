@@ -22,7 +22,7 @@ int cli_machine_fits(const char *what, uint64_t bytes);
    tell. */
 uint64_t cli_machine_resident(void);
 
-/* Print CPU, SIMD levels, version and default model. */
+/* Print CPU, cores, memory nodes, SIMD levels, version and default model. */
 int cli_machine_print(const struct cli_common *common);
 
 #endif /* CLSA_CLI_MACHINE_H */
