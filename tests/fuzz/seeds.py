@@ -115,16 +115,18 @@ FLA = dict(
                             rope_theta=1e4, rope_inv_freq='even',
                             qk_norm=True))
 UNILM = dict(dim=8, n_layers=2, n_self_heads=2, n_attn_heads=2,
-             n_attn_kv_heads=1, vocab_size=300, max_seq_len=64, sliding_window=8,
-             rope_theta=1e4, norm_eps=1e-6, load_checkpoint=False)
+             n_attn_kv_heads=1, vocab_size=300, max_seq_len=64,
+             sliding_window=8, rope_theta=1e4, norm_eps=1e-6,
+             load_checkpoint=False)
 
 
 def folders():
     good = safetensors(tensors(), 'F16')
+    words = json.dumps(tokenizer_json())
     top = os.path.join(HERE, 'folder')
     os.makedirs(top, exist_ok=True)
     for name, data in (('config.json', config().encode()),
-                       ('tokenizer.json', json.dumps(tokenizer_json()).encode()),
+                       ('tokenizer.json', words.encode()),
                        ('model.safetensors', good)):
         with open(os.path.join(top, name), 'wb') as f:
             f.write(data)
@@ -133,14 +135,14 @@ def folders():
     seed('safetensors', 'index', json.dumps(
         {'weight_map': {n: 'a.safetensors' for n in tensors()}}))
     settings = json.dumps({'add_bos_token': True, 'chat_template': '{{x}}'})
-    seed('folder', 'json', '\0'.join((config(), json.dumps(tokenizer_json()), settings)))
+    seed('folder', 'json', '\0'.join((config(), words, settings)))
     other = tokenizer_json()
     other['model']['merges'] = [m.split(' ') for m in MERGES]
     other['normalizer'] = {'type': 'NFC'}
     seed('folder', 'pairs', '\0'.join(
         (config(tie_word_embeddings=True), json.dumps(other), '{}')))
     seed('folder', 'tiktoken', '\0'.join((config(), tiktoken())))
-    seed('folder', 'fla', '\0'.join((json.dumps(FLA), json.dumps(tokenizer_json()))))
+    seed('folder', 'fla', '\0'.join((json.dumps(FLA), words)))
     seed('folder', 'unilm', '\0'.join((json.dumps(UNILM), tiktoken())))
 
 
@@ -159,8 +161,8 @@ def sessions(program):
         subprocess.run(
             [program, 'run', '-q', '-m', os.path.join(
                 HERE, '..', 'data', model + '.gguf'), '-p', 'the ring', '-n',
-             '2', '--temp', '0', '-t', '1', '--simd', 'ref', '-c', '64', *policy, '--session',
-             path], check=True, stdout=subprocess.DEVNULL)
+             '2', '--temp', '0', '-t', '1', '--simd', 'ref', '-c', '64',
+             *policy, '--session', path], check=True, stdout=subprocess.DEVNULL)
         with open(path, 'rb') as f:
             data = f.read()
         seed('session', '%d' % kind, bytes([kind]) + data)
