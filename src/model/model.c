@@ -148,7 +148,7 @@ static clsa_status open_file(struct clsa_model *m, const char *path,
     CLSA_TRY(clsa_gguf_open(&m->gguf, path, error));
     CLSA_TRY(check_keys(m, error));
     CLSA_TRY(clsa_hparams_read(&m->hp, m->gguf, error));
-    CLSA_TRY(clsa_placed_copy(m->gguf, m->team, error));
+    CLSA_TRY(clsa_placed_copy(m->gguf, m->team, &m->budget, error));
     CLSA_TRY(open_network(m, error));
     CLSA_TRY(clsa_tokenizer_open(&m->tokenizer, m->gguf, m->hp.vocab, error));
     CLSA_TRY(copy_text(&m->name, m->gguf, "general.name", "", error));

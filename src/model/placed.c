@@ -83,7 +83,7 @@ static void copy_tensor(struct clsa_team *team, struct clsa_gguf_tensor *t,
 }
 
 clsa_status clsa_placed_copy(struct clsa_gguf *gguf, struct clsa_team *team,
-                             clsa_error *error)
+                             struct clsa_budget *budget, clsa_error *error)
 {
     const size_t page = clsa_mem_page();
     size_t size = 0, at = 0;
@@ -93,6 +93,7 @@ clsa_status clsa_placed_copy(struct clsa_gguf *gguf, struct clsa_team *team,
     for (size_t i = 0; i < gguf->tensor_count; i++)
         if (is_shared(gguf, &gguf->tensors[i]))
             size += clsa_round_up((size_t)gguf->tensors[i].size, page);
+    CLSA_TRY(clsa_budget_take(budget, size, "weights on NUMA nodes", error));
     gguf->placed = clsa_mem_map(size);
     if (!gguf->placed)
         return clsa_fail_memory(error, "weights on NUMA nodes", size);

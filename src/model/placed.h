@@ -11,12 +11,13 @@
 #ifndef CLSA_MODEL_PLACED_H
 #define CLSA_MODEL_PLACED_H
 
+#include "src/base/budget.h"
 #include "src/base/team.h"
 #include "src/model/gguf.h"
 
 /* Makes the copies: gguf->placed, and the data of its tensors. */
 clsa_status clsa_placed_copy(struct clsa_gguf *gguf, struct clsa_team *team,
-                             clsa_error *error);
+                             struct clsa_budget *budget, clsa_error *error);
 
 /* The same for tensors in memory of our own that nothing has touched yet:
    binds it, and copies nothing. */
