@@ -24,6 +24,10 @@ extern const struct cli_command cli_command_bench_machine;
 extern const struct cli_command cli_command_convert;
 extern const struct cli_command cli_command_quantize;
 
+/* The command of a NULL-terminated list with this name, or NULL. */
+const struct cli_command *
+cli_command_find(const struct cli_command *const *list, const char *name);
+
 /*
  * Run the command of a NULL-terminated list that argv[1] names; --help lists
  * them. `prefix` is "clsa" or "clsa eval", `about` the line above the list.

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "src/cli/commands.h"
+#include "src/cli/completion.h"
 #include "src/cli/message.h"
 #include "src/cli/progress.h"
 
@@ -29,17 +30,22 @@ static void help(const struct cli_command *const *list, const char *prefix,
     printf("\n%s COMMAND --help lists the options of a command.\n", prefix);
 }
 
-static int is_named(const struct cli_command *command, const char *name)
+const struct cli_command *
+cli_command_find(const struct cli_command *const *list, const char *name)
 {
-    const char *space = strrchr(command->name, ' ');
+    for (; *list != NULL; list++) {
+        const char *space = strrchr((*list)->name, ' ');
 
-    return strcmp(space != NULL ? space + 1 : command->name, name) == 0;
+        if (strcmp(space != NULL ? space + 1 : (*list)->name, name) == 0)
+            return *list;
+    }
+    return NULL;
 }
 
 int cli_commands_run(const struct cli_command *const *list, const char *prefix,
                      const char *about, int argc, char **argv)
 {
-    const struct cli_command *const *each;
+    const struct cli_command *command;
     const char *name = argc > 1 ? argv[1] : NULL;
 
     if (name == NULL) {
@@ -47,9 +53,9 @@ int cli_commands_run(const struct cli_command *const *list, const char *prefix,
                 prefix);
         return CLI_USAGE;
     }
-    for (each = list; *each != NULL; each++)
-        if (is_named(*each, name))
-            return (*each)->run(argc - 1, argv + 1);
+    command = cli_command_find(list, name);
+    if (command != NULL)
+        return command->run(argc - 1, argv + 1);
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
         help(list, prefix, about);
         return CLI_DONE;
@@ -82,6 +88,8 @@ int main(int argc, char **argv)
     if (!hold_streams())
         return CLI_FAILED;
     cli_interrupt_install();
+    if (argc > 1 && strcmp(argv[1], "--complete") == 0)
+        return cli_output_finish(cli_complete(commands, argc - 2, argv + 2));
     return cli_output_finish(cli_commands_run(
         commands, "clsa",
         "Inference for YOCO models with cross-layer sparse attention.", argc,

@@ -15,7 +15,6 @@
 #include "src/cli/options.h"
 
 enum {
-    MAX_OPTIONS = 64,
     FIRST_CODE = 256, /* getopt code of option 0: above all letters */
     HELP_COLUMN = 26
 };
@@ -104,20 +103,14 @@ static const struct cli_option general_options[] = {
     {.kind = CLI_VERSION, .name = "version", .help = "print the version"},
     {0}};
 
-/* All options of a command, in the order of their numbers. */
-struct option_list {
-    const struct cli_option *all[MAX_OPTIONS];
-    size_t count;
-    size_t own; /* of them the command's own */
-};
-
-static void list_add(struct option_list *list, const struct cli_option *table)
+static void list_add(struct cli_option_list *list,
+                     const struct cli_option *table)
 {
-    for (; table->kind != CLI_END && list->count < MAX_OPTIONS; table++)
+    for (; table->kind != CLI_END && list->count < CLI_MAX_OPTIONS; table++)
         list->all[list->count++] = table;
 }
 
-static void list_collect(struct option_list *list,
+void cli_options_collect(struct cli_option_list *list,
                          const struct cli_command *command)
 {
     list->count = 0;
@@ -176,13 +169,13 @@ static void help_option(const struct cli_option *option)
 
 void cli_options_help(const struct cli_command *command)
 {
-    struct option_list list;
+    struct cli_option_list list;
     size_t i;
 
     printf("usage: clsa %s [options]%s%s\n\n%s\n\n", command->name,
            command->usage[0] != '\0' ? " " : "", command->usage,
            command->summary);
-    list_collect(&list, command);
+    cli_options_collect(&list, command);
     for (i = 0; i < list.count; i++) {
         if (i == list.own)
             printf("%sCommon options:\n", i > 0 ? "\n" : "");
@@ -305,8 +298,8 @@ static int store(const struct cli_command *command,
 }
 
 /* The tables in the form of getopt_long. */
-static void getopt_tables(const struct option_list *list, struct option *longs,
-                          char *shorts)
+static void getopt_tables(const struct cli_option_list *list,
+                          struct option *longs, char *shorts)
 {
     size_t i;
 
@@ -329,7 +322,7 @@ static void getopt_tables(const struct option_list *list, struct option *longs,
 }
 
 /* The option that getopt_long means by a code, or NULL. */
-static const struct cli_option *list_find(const struct option_list *list,
+static const struct cli_option *list_find(const struct cli_option_list *list,
                                           int code)
 {
     size_t i;
@@ -344,7 +337,8 @@ static const struct cli_option *list_find(const struct option_list *list,
 
 /* What getopt_long complains about. */
 static int parse_refused(const struct cli_command *command,
-                         const struct option_list *list, int code, char **argv)
+                         const struct cli_option_list *list, int code,
+                         char **argv)
 {
     const struct cli_option *option = list_find(list, optopt);
 
@@ -366,12 +360,12 @@ static void level_from(const struct cli_common *common)
 int cli_options_parse(const struct cli_command *command, int argc, char **argv,
                       void *options, int *first)
 {
-    struct option_list list;
-    struct option longs[MAX_OPTIONS + 1];
-    char shorts[2 * MAX_OPTIONS + 2];
+    struct cli_option_list list;
+    struct option longs[CLI_MAX_OPTIONS + 1];
+    char shorts[2 * CLI_MAX_OPTIONS + 2];
     int code;
 
-    list_collect(&list, command);
+    cli_options_collect(&list, command);
     getopt_tables(&list, longs, shorts);
     opterr = 0;
     optind = 1;

@@ -84,6 +84,18 @@ struct cli_command {
     const struct cli_command *const *commands; /* instead of run, or NULL */
 };
 
+#define CLI_MAX_OPTIONS 64
+
+/* All options of a command: its own, then the shared ones. */
+struct cli_option_list {
+    const struct cli_option *all[CLI_MAX_OPTIONS];
+    size_t count;
+    size_t own; /* of them the command's own */
+};
+
+void cli_options_collect(struct cli_option_list *list,
+                         const struct cli_command *command);
+
 /*
  * Parse argv into `options`. On return argv[*first] is the first operand.
  * Returns CLI_DONE, or CLI_USAGE with its message; after --help or --version,
