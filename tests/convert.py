@@ -3,7 +3,9 @@
 """convert.py: folders of random weights in the layouts that clsa convert
 takes, and what has to come of them. Run by convert.test.
 
-    python3 tests/convert.py CLSA FOLDER
+    python3 tests/convert.py CLSA FOLDER [NAME]
+
+With NAME only FOLDER/NAME is made, in the layout of clsa.
 
 A folder's network is computed by tests/reference/clsa_ref.py from the tensors
 as they are in the folder, with the rotary embedding of its origin (pairs
@@ -652,6 +654,9 @@ def quantized():
            'PATTERN=TYPE' in err, err)
 
 
+if len(sys.argv) > 3:
+    own(sys.argv[3], True)
+    sys.exit(failures != 0)
 unilm('unilm-swa', False, 'BF16')
 unilm('unilm-retention', True, 'F32')
 fla('fla-swa', 'swa', 'fla')
