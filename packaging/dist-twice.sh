@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# dist-twice.sh: makes the release tarball of the commit from two clones in
+# different folders, with different permissions for new files, and compares
+# them.
+set -euo pipefail
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+
+# tarball FOLDER UMASK
+tarball() {
+    mkdir -p "$folder/$1/build"
+    (
+        umask "$2"
+        git clone -q "$top" "$folder/$1/source"
+        cd "$folder/$1/source"
+        autoreconf -fi
+        cd ../build
+        ../source/configure
+        make dist
+    ) >"$folder/log" 2>&1 || {
+        tail -n 20 "$folder/log" >&2
+        exit 1
+    }
+}
+
+tarball a 022
+sleep 1
+tarball some/where/else 077
+cmp "$folder"/a/build/clsa-*.tar.xz "$folder"/some/where/else/build/clsa-*.tar.xz
+sha512sum "$folder"/a/build/clsa-*.tar.xz | sed 's,[^ ]*/,,'
+echo "dist-twice: the same"
