@@ -14,7 +14,7 @@ source=$(basename "$tarball" .tar.xz)
 options=(-us -uc -b)
 if [ "$host" != "$(dpkg --print-architecture)" ]; then
     # The libraries of the other architecture are there, its tools are not.
-    options+=(-a "$host" -d -Pcross,nocheck)
+    options+=(-a "$host" -d "-Pcross,nocheck")
     DEB_BUILD_OPTIONS="nocheck ${DEB_BUILD_OPTIONS:-}"
     triplet=$(dpkg-architecture -a "$host" -qDEB_HOST_MULTIARCH 2>/dev/null)
     export PKG_CONFIG=pkg-config
