@@ -447,6 +447,17 @@ CLSA_API const int32_t *clsa_session_tokens(const clsa_session *session);
 CLSA_API const uint32_t *clsa_session_rows(const clsa_session *session,
                                            size_t *count);
 
+/**
+ * The same for one layer, where a policy chooses by the queries of layers;
+ * clsa_session_rows gives those of the last one then.
+ *
+ * @param layer  of the cross-decoder, from 0
+ * @return as clsa_session_rows; NULL for a layer that is not there
+ */
+CLSA_API const uint32_t *clsa_session_layer_rows(const clsa_session *session,
+                                                 uint32_t layer,
+                                                 size_t *count);
+
 /** Change the policy for the tokens to come, as in clsa_session_options. */
 CLSA_API clsa_status clsa_session_set_attention(clsa_session *session,
                                                 const char *attention,
@@ -500,6 +511,8 @@ typedef struct clsa_session_stats {
     uint64_t rows_changed;  /**< of them newly copied into the working set */
     double phase_ms[6];     /**< last step: self, index, select, gather,
                                  cross, head */
+    uint64_t policy_bytes;  /**< what the policy keeps besides */
+    double attend_ms;       /**< of cross: attention over the rows */
 } clsa_session_stats;
 
 CLSA_API void clsa_session_get_stats(const clsa_session *session,

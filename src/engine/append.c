@@ -56,13 +56,15 @@ static bool is_wanted(const struct reading *r, size_t i)
 static struct clsa_working_set *set_of(const struct reading *r, size_t j)
 {
     struct clsa_session *s = r->session;
-    if (s->policy.kind == CLSA_POLICY_DENSE)
+    if (s->policy.rows == 0)
         return NULL;
-    return r->how->want == CLSA_WANT_MASK ? &s->eval_sets[j] : &s->set;
+    return s->eval_sets && r->how->want == CLSA_WANT_MASK ? &s->eval_sets[j]
+                                                          : &s->set;
 }
 
 /* Fills the columns of the next step: a block, or less when that has enough
-   wanted positions. */
+   wanted positions. All are wanted where they run the cross-decoder for what
+   the policy learns there, and logits only where they are. */
 static void plan_step(const struct reading *r, struct clsa_step *step)
 {
     struct clsa_scratch *scratch = r->session->model->scratch;
@@ -79,7 +81,8 @@ static void plan_step(const struct reading *r, struct clsa_step *step)
             .position = r->session->length + step->n,
             .id = r->ids[i],
         };
-        if (is_wanted(r, i)) {
+        if (is_wanted(r, i) || clsa_session_streams(r->session)) {
+            step->no_logits = !is_wanted(r, i);
             step->column[step->n].set = set_of(r, step->m);
             step->wanted[step->m++] = step->n;
         }
@@ -99,7 +102,7 @@ static void keep_results(const struct clsa_step *step, size_t i)
     s->last_rows = column->set ? column->set->rows : NULL;
     s->last_count = column->set ? column->set->n : 0;
     s->rows_read = column->set ? column->set->n : column->position + 1;
-    s->rows_changed = column->set ? column->set->new_count : 0;
+    s->rows_changed = column->set ? column->set->changed : 0;
     memcpy(s->phase_ms, step->phase_ms, sizeof s->phase_ms);
 }
 
@@ -111,12 +114,14 @@ static void finish_step(struct reading *r, const struct clsa_step *step)
            step->n * sizeof *s->tokens);
     s->length += step->n;
     r->done += step->n;
-    for (size_t i = 0; i < step->m; i++)
+    if (clsa_session_streams(s))
+        clsa_cache_drop(&s->cache);
+    for (size_t i = 0; !step->no_logits && i < step->m; i++)
         if (r->how->on_logits)
             r->how->on_logits(r->how->user,
                               step->column[step->wanted[i]].position,
                               s->model->scratch->logits + i * vocab);
-    if (step->m)
+    if (step->m && !step->no_logits)
         keep_results(step, step->m - 1);
 }
 
@@ -232,12 +237,11 @@ clsa_status clsa_batch_append(clsa_session *const *sessions, const int32_t *ids,
     };
     for (size_t i = 0; i < count; i++) {
         struct clsa_session *s = sessions[i];
-        bool dense = s->policy.kind == CLSA_POLICY_DENSE;
         step.column[i] = (struct clsa_column){
             .session = s,
             .position = s->length,
             .id = ids[i],
-            .set = dense ? NULL : &s->set,
+            .set = s->policy.rows == 0 ? NULL : &s->set,
         };
         step.wanted[i] = i;
     }
@@ -245,6 +249,8 @@ clsa_status clsa_batch_append(clsa_session *const *sessions, const int32_t *ids,
     for (size_t i = 0; i < count; i++) {
         sessions[i]->tokens[sessions[i]->length++] = ids[i];
         keep_results(&step, i);
+        if (clsa_session_streams(sessions[i]))
+            clsa_cache_drop(&sessions[i]->cache);
     }
     return CLSA_OK;
 }

@@ -9,14 +9,9 @@
 /* Of a part of a cache, to be fetched: it waits in L2 beside the one in use. */
 #define CLSA_FETCH_BYTES ((size_t)512 << 10)
 
-static const struct clsa_column *wanted(const struct clsa_step *step, size_t i)
-{
-    return &step->column[step->wanted[i]];
-}
-
 static size_t cross_count(const struct clsa_step *step, size_t i)
 {
-    const struct clsa_column *column = wanted(step, i);
+    const struct clsa_column *column = clsa_wanted(step, i);
     return column->set ? column->set->n : (size_t)column->position + 1;
 }
 
@@ -36,7 +31,7 @@ static const void *next_rows(const struct clsa_cache *cache, size_t first,
 
 static bool cross_in_pages(const struct clsa_step *step, size_t i)
 {
-    return !wanted(step, i)->set;
+    return !clsa_wanted(step, i)->set;
 }
 
 /* Rows of the working set, or for dense where they lie in the cache: a part
@@ -45,7 +40,7 @@ static enum clsa_format cross_locate(const struct clsa_step *step, size_t layer,
                                      size_t i, uint32_t head, size_t first,
                                      struct clsa_rows *rows)
 {
-    const struct clsa_column *column = wanted(step, i);
+    const struct clsa_column *column = clsa_wanted(step, i);
     const struct clsa_working_set *set = column->set;
     const struct clsa_cache *cache = &column->session->cache;
     const struct clsa_cache_layout *l = &cache->layout;
@@ -64,6 +59,46 @@ static enum clsa_format cross_locate(const struct clsa_step *step, size_t layer,
     rows->order = NULL;
     rows->ahead = next_rows(cache, first, cross_count(step, i), head, rows->n);
     return l->kv;
+}
+
+/* Rows of column i in any layer, at most. */
+static size_t most_rows(const struct clsa_step *step, size_t i)
+{
+    const struct clsa_column *column = clsa_wanted(step, i);
+    size_t slots = column->set ? column->set->capacity : SIZE_MAX;
+    return column->position < slots ? (size_t)column->position + 1 : slots;
+}
+
+/* The queries of a layer normed and rotated, for policies that look at them;
+   attention does it to copies of its own otherwise. */
+static void finish_queries(struct clsa_step *step, const struct clsa_worker *w,
+                           const float *q_norm)
+{
+    const struct clsa_model *model = step->model;
+    const struct clsa_heads *hd = &model->hp.cross;
+    struct clsa_scratch *s = model->scratch;
+    size_t begin, end;
+    clsa_share(w, step->m * hd->h, &begin, &end);
+    for (size_t j = begin; j < end; j++) {
+        float *q = s->q + j * hd->e;
+        size_t at = j / hd->h * hd->e / 2;
+        if (q_norm)
+            model->simd->rms_norm(q, q, q_norm, hd->e, model->hp.eps);
+        if (model->rope_cross)
+            model->simd->rope(q, s->cos + at, s->sin + at, hd->e / 2);
+    }
+    clsa_barrier(w);
+}
+
+/* What policies learn from the attention of a layer. */
+static void show_attention(struct clsa_step *step, const struct clsa_worker *w,
+                           const struct clsa_attention *attention)
+{
+    for (size_t i = 0; i < step->m; i++) {
+        const struct clsa_policy *p = &clsa_wanted(step, i)->session->policy;
+        if (p->type->seen)
+            p->type->seen(step, w, i, attention);
+    }
 }
 
 static void cross_layer(struct clsa_step *step, const struct clsa_worker *w,
@@ -88,7 +123,19 @@ static void cross_layer(struct clsa_step *step, const struct clsa_worker *w,
     clsa_linear(w, model->simd, &l->q, &input, s->q,
                 (size_t)hp->cross.h * hp->cross.e);
     clsa_barrier(w);
-    clsa_attend(step, w, &attention, layer, l->q_norm, model->rope_cross);
+    if (step->layered) {
+        finish_queries(step, w, l->q_norm);
+        clsa_step_clock(step, w, CLSA_PHASE_CROSS);
+        clsa_choose(step, w, layer - hp->self_layers);
+    }
+    clsa_step_clock(step, w, CLSA_PHASE_CROSS);
+    clsa_attend(step, w, &attention, layer, step->layered ? NULL : l->q_norm,
+                model->rope_cross && !step->layered);
+    clsa_step_clock(step, w, CLSA_PHASE_ATTEND);
+    if (step->layered) {
+        show_attention(step, w, &attention);
+        clsa_step_clock(step, w, CLSA_PHASE_SELECT);
+    }
     clsa_attention_out(step, w, &attention, &l->out, s->xw);
     clsa_ffn(step, w, l, s->xw, step->m);
 }
@@ -101,10 +148,10 @@ void clsa_cross_decoder(struct clsa_step *step, const struct clsa_worker *w)
     clsa_share(w, step->m, &begin, &end);
     for (size_t i = 0; i < step->m; i++) {
         size_t parts =
-            (cross_count(step, i) + CLSA_ATTEND_ROWS - 1) / CLSA_ATTEND_ROWS;
+            (most_rows(step, i) + CLSA_ATTEND_ROWS - 1) / CLSA_ATTEND_ROWS;
         most_parts = parts > most_parts ? parts : most_parts;
         if (model->rope_cross && i >= begin && i < end)
-            clsa_rope_angles(model->scratch, i, wanted(step, i)->position,
+            clsa_rope_angles(model->scratch, i, clsa_wanted(step, i)->position,
                              model->rope_cross, half);
     }
     for (uint32_t i = model->hp.self_layers; i < model->hp.layers; i++)

@@ -81,12 +81,10 @@ static float guess_threshold(const struct clsa_simd *simd,
     return worst_kept(c->ranks, simd->select(c->ranks, m, want, c->copy));
 }
 
-/* The keys that a scan reads: 0..n-1 of a cache. */
+/* A scan and who does it. */
 struct keys {
-    const struct clsa_cache *cache;
+    const struct clsa_scan *scan;
     const struct clsa_simd *simd;
-    uint64_t n;
-    const struct clsa_index_query *query;
     const struct clsa_worker *worker;
 };
 
@@ -96,9 +94,10 @@ static size_t score_run(const struct keys *keys, size_t i, float *score,
 {
     *first = (uint64_t)clsa_share_unit(keys->worker, RUNS_OF_PAGE, i) *
              CLSA_SCAN_RUN;
-    uint64_t left = keys->n - *first;
+    const struct clsa_scan *scan = keys->scan;
+    uint64_t left = scan->n - *first;
     size_t rows = left < CLSA_SCAN_RUN ? (size_t)left : CLSA_SCAN_RUN;
-    clsa_cache_scan(keys->cache, keys->simd, *first, rows, keys->query, score);
+    clsa_cache_scan(scan->cache, keys->simd, *first, rows, scan->query, score);
     return rows;
 }
 
@@ -137,19 +136,20 @@ static size_t scan_first(const struct keys *keys, struct clsa_candidates *c,
     return filter_runs(keys, c, begin, end, scores, *threshold);
 }
 
-size_t clsa_index_scan(const struct clsa_cache *cache,
-                       const struct clsa_simd *simd, uint64_t n, size_t k,
-                       const struct clsa_index_query *query,
+size_t clsa_index_scan(const struct clsa_scan *scan,
                        struct clsa_candidates *candidates,
                        const struct clsa_worker *worker, uint64_t *best)
 {
-    const struct keys keys = {cache, simd, n, query, worker};
+    const struct clsa_simd *simd = scan->simd;
+    const struct keys keys = {scan, simd, worker};
     struct clsa_candidates c = *candidates;
+    const size_t k = scan->k;
     size_t begin, end, count;
     uint64_t first;
     float threshold;
     c.k = k;
-    clsa_share_pages(worker, (size_t)((n + CLSA_SCAN_RUN - 1) / CLSA_SCAN_RUN),
+    clsa_share_pages(worker,
+                     (size_t)((scan->n + CLSA_SCAN_RUN - 1) / CLSA_SCAN_RUN),
                      RUNS_OF_PAGE, &begin, &end);
     size_t i = begin + CLSA_SCAN_FIRST / CLSA_SCAN_RUN;
     i = i < end ? i : end;

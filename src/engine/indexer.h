@@ -48,13 +48,20 @@ void clsa_candidates_close(struct clsa_candidates *candidates);
 void clsa_index_query_set(struct clsa_index_query *query, const float *x,
                           int16_t *q, size_t len);
 
+/* A search for the k best of rows 0..n-1 of a cache. */
+struct clsa_scan {
+    const struct clsa_cache *cache;
+    const struct clsa_simd *simd;
+    uint64_t n;
+    size_t k;
+    const struct clsa_index_query *query; /* scores index keys */
+};
+
 /*
- * The best min(k, ...) of this worker's share of rows 0..n-1 into best[k],
+ * The best min(k, ...) of this worker's share of the rows into best[k],
  * ascending by position; returns how many.
  */
-size_t clsa_index_scan(const struct clsa_cache *cache,
-                       const struct clsa_simd *simd, uint64_t n, size_t k,
-                       const struct clsa_index_query *query,
+size_t clsa_index_scan(const struct clsa_scan *scan,
                        struct clsa_candidates *candidates,
                        const struct clsa_worker *worker, uint64_t *best);
 

@@ -1,96 +1,102 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Parsing of policies, and the rows of those that need no index. */
+/* The list of policies and the parsing of their names. */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "src/engine/policy.h"
 
-static const struct {
-    const char *name;
-    enum clsa_policy_kind kind;
-    bool count_required;
-    uint32_t least;
-} kinds[] = {
-    {"clsa", CLSA_POLICY_CLSA, false, 1},
-    {"dense", CLSA_POLICY_DENSE, false, 0},
-    {"window", CLSA_POLICY_WINDOW, true, 1},
-    {"sink", CLSA_POLICY_SINK, true, CLSA_SINK_ROWS + 1},
+static const struct clsa_policy_type *const types[] = {
+    &clsa_policy_clsa,
+    &clsa_policy_dense,
+    &clsa_policy_window,
+    &clsa_policy_sink,
 };
 
-#define MOST_ROWS (UINT32_C(1) << 31)
+#define TYPES (sizeof types / sizeof *types)
 
 static clsa_status unknown(const char *text, clsa_error *error)
 {
+    char forms[360] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < TYPES && used < sizeof forms; i++)
+        used += (size_t)snprintf(forms + used, sizeof forms - used, "%s%s",
+                                 i == 0           ? ""
+                                 : i == TYPES - 1 ? " or "
+                                                  : ", ",
+                                 types[i]->form);
     return clsa_fail(error, CLSA_ERR_ARGUMENT,
-                     "option attention: unknown policy '%s': use clsa, "
-                     "clsa:K (K >= 1), dense, window:N (N >= 1) or sink:N (N "
-                     ">= 5)",
-                     text);
+                     "option attention: unknown policy '%.80s': use %s", text,
+                     forms);
 }
 
-static clsa_status out_of_range(const char *text, uint32_t least,
-                                clsa_error *error)
-{
-    return clsa_fail(error, CLSA_ERR_ARGUMENT,
-                     "option attention: '%s' is out of range: use %" PRIu32
-                     " to %" PRIu32 " rows",
-                     text, least, MOST_ROWS);
-}
-
-static bool is_number(const char *text)
-{
-    return *text && !text[strspn(text, "0123456789")];
-}
-
-/* The number behind the colon, least..MOST_ROWS. */
-static bool parse_count(const char *text, uint32_t least, uint32_t *count)
+/* The number behind a colon, low..CLSA_POLICY_MOST. */
+static bool parse_number(const char *text, size_t digits, uint32_t low,
+                         uint32_t *number)
 {
     errno = 0;
     unsigned long long n = strtoull(text, NULL, 10);
-    if (errno || n < least || n > MOST_ROWS)
+    if (errno || digits > 20 || n < low || n > CLSA_POLICY_MOST)
         return false;
-    *count = (uint32_t)n;
+    *number = (uint32_t)n;
     return true;
+}
+
+/* The numbers from `at`, which is at a colon or at the end, on. */
+static clsa_status parse_numbers(struct clsa_policy *policy, const char *text,
+                                 const char *at, clsa_error *error)
+{
+    const struct clsa_policy_type *type = policy->type;
+    unsigned count = 0;
+    for (const char *c = at; *c; count++) {
+        size_t digits = strspn(c + 1, "0123456789");
+        if (*c != ':' || digits == 0 || count == type->most)
+            return unknown(text, error);
+        c += 1 + digits;
+    }
+    if (count < type->least)
+        return unknown(text, error);
+    for (unsigned i = 0; i < count; i++) {
+        size_t digits = strspn(at + 1, "0123456789");
+        if (!parse_number(at + 1, digits, type->low[i], &policy->number[i]))
+            return clsa_fail(error, CLSA_ERR_ARGUMENT,
+                             "option attention: '%.80s' is out of range: use "
+                             "%" PRIu32 " to %" PRIu32 " rows",
+                             text, type->low[i], CLSA_POLICY_MOST);
+        at += 1 + digits;
+    }
+    if (strlen(text) >= CLSA_POLICY_TEXT)
+        return clsa_fail(error, CLSA_ERR_ARGUMENT,
+                         "option attention: '%.80s' is too long: write "
+                         "numbers without leading zeros",
+                         text);
+    return CLSA_OK;
 }
 
 clsa_status clsa_policy_parse(struct clsa_policy *policy, const char *text,
                               const struct clsa_hparams *hp, clsa_error *error)
 {
+    struct clsa_policy p = {0};
     if (!text)
         text = hp->index_size ? "clsa" : "dense";
-    const char *colon = strchr(text, ':');
-    size_t length = colon ? (size_t)(colon - text) : strlen(text), i = 0;
-    while (strlen(kinds[i].name) != length ||
-           strncmp(kinds[i].name, text, length) != 0)
-        if (++i == sizeof kinds / sizeof *kinds)
+    size_t length = strcspn(text, ":"), i = 0;
+    while (strlen(types[i]->name) != length ||
+           strncmp(types[i]->name, text, length) != 0)
+        if (++i == TYPES)
             return unknown(text, error);
-
-    uint32_t rows = kinds[i].kind == CLSA_POLICY_CLSA ? hp->top_k : 0;
-    if (colon ? kinds[i].least == 0 || !is_number(colon + 1)
-              : kinds[i].count_required)
-        return unknown(text, error);
-    if (colon && !parse_count(colon + 1, kinds[i].least, &rows))
-        return out_of_range(text, kinds[i].least, error);
-    if (kinds[i].kind == CLSA_POLICY_CLSA && !hp->index_size)
+    p.type = types[i];
+    CLSA_TRY(parse_numbers(&p, text, text + length, error));
+    if (p.type->indexed && !hp->index_size)
         return clsa_fail(error, CLSA_ERR_UNSUPPORTED,
                          "option attention: '%s': the model has no indexer; "
                          "use dense, window:N or sink:N",
                          text);
-    policy->kind = kinds[i].kind;
-    policy->rows = rows;
+    const char *wrong = p.type->set(&p, hp);
+    if (wrong)
+        return clsa_fail(error, CLSA_ERR_ARGUMENT, "option attention: '%s': %s",
+                         text, wrong);
+    *policy = p;
     return CLSA_OK;
-}
-
-size_t clsa_policy_rows(const struct clsa_policy *policy, uint64_t n,
-                        uint32_t *rows)
-{
-    uint64_t count = n < policy->rows ? n : policy->rows;
-    for (uint64_t i = 0; i < count; i++)
-        rows[i] = (uint32_t)(n - count + i);
-    if (policy->kind == CLSA_POLICY_SINK)
-        for (uint32_t i = 0; i < CLSA_SINK_ROWS && i < count; i++)
-            rows[i] = i;
-    return (size_t)count;
 }

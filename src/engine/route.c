@@ -92,91 +92,92 @@ static void make_queries(struct clsa_step *step, const struct clsa_worker *w)
     clsa_barrier(w);
 }
 
-static const struct clsa_column *wanted(const struct clsa_step *step, size_t i)
+/* Scans of all columns that choose now; true when there are any. */
+static bool search(struct clsa_step *step, const struct clsa_worker *w,
+                   uint32_t layer)
 {
-    return &step->column[step->wanted[i]];
-}
-
-static bool scans(const struct clsa_column *column)
-{
-    return clsa_policy_scans(&column->session->policy, column->position + 1);
-}
-
-static uint64_t *best_of(const struct clsa_scratch *s, size_t i, size_t k)
-{
-    return s->best + i * s->threads * s->k + k * s->k;
-}
-
-/* Every worker's best rows of its share of the keys, for all columns. */
-static void scan(struct clsa_step *step, const struct clsa_worker *w)
-{
-    struct clsa_scratch *s = step->model->scratch;
+    bool any = false, begins = false;
     for (size_t i = 0; i < step->m; i++) {
-        const struct clsa_column *column = wanted(step, i);
-        if (scans(column))
-            s->best_count[i * s->threads + w->id] = clsa_index_scan(
-                &column->session->cache, step->model->simd,
-                column->position + 1, column->session->policy.rows,
-                &s->query[i], &s->candidates[w->id], w, best_of(s, i, w->id));
+        const struct clsa_policy *p = &clsa_wanted(step, i)->session->policy;
+        if (!clsa_policy_chooses(p, layer))
+            continue;
+        any = true;
+        if (p->type->begin) {
+            begins = true;
+            p->type->begin(step, w, i);
+        }
     }
-    clsa_barrier(w);
+    if (begins)
+        clsa_barrier(w);
+    for (size_t i = 0; any && i < step->m; i++) {
+        const struct clsa_policy *p = &clsa_wanted(step, i)->session->policy;
+        if (clsa_policy_chooses(p, layer) && p->type->scan)
+            p->type->scan(step, w, i);
+    }
+    if (any)
+        clsa_barrier(w);
+    return any;
 }
 
-/*
- * The exact k of all workers' best, ascending, into rows. The workers' lists
- * are ascending, and follow one another but for several memory nodes.
- */
-static size_t merge_best(struct clsa_step *step, size_t i, unsigned workers,
-                         uint32_t *rows)
+/* Keeps the rows of a layer for the session, from its last wanted column. */
+static void log_rows(const struct clsa_step *step, size_t i, uint32_t layer)
 {
-    struct clsa_scratch *s = step->model->scratch;
-    uint64_t *all = best_of(s, i, 0);
-    size_t n = 0, k = wanted(step, i)->session->policy.rows;
-    for (unsigned t = 0; t < workers; t++) {
-        size_t count = s->best_count[i * s->threads + t];
-        memmove(all + n, best_of(s, i, t), count * sizeof *all);
-        n += count;
-    }
-    uint64_t *merge = s->merge + i * s->threads * s->k;
-    n = step->model->simd->select(all, n, k, merge);
-    for (size_t j = 0; j < n; j++)
-        rows[j] = clsa_rank_position(all[j]);
-    clsa_index_order(rows, n, (uint32_t *)merge);
-    return n;
+    const struct clsa_column *column = clsa_wanted(step, i);
+    struct clsa_session *s = column->session;
+    if (!s->layer_rows || !clsa_step_is_last(step, i))
+        return;
+    s->layer_count[layer] = (uint32_t)column->set->n;
+    memcpy(s->layer_rows + layer * clsa_session_slots(s), column->set->rows,
+           column->set->n * sizeof *s->layer_rows);
 }
 
 /* Each worker makes the lists and the slots of its share of columns. */
-static void select_rows(struct clsa_step *step, const struct clsa_worker *w)
+static void select_rows(struct clsa_step *step, const struct clsa_worker *w,
+                        uint32_t layer)
 {
     size_t begin, end;
     clsa_share(w, step->m, &begin, &end);
     for (size_t i = begin; i < end; i++) {
-        const struct clsa_column *column = wanted(step, i);
+        const struct clsa_column *column = clsa_wanted(step, i);
         const struct clsa_policy *policy = &column->session->policy;
-        if (policy->kind == CLSA_POLICY_DENSE)
+        if (!clsa_policy_chooses(policy, layer))
             continue;
-        size_t n = scans(column)
-                       ? merge_best(step, i, w->count, column->set->next)
-                       : clsa_policy_rows(policy, column->position + 1,
-                                          column->set->next);
-        clsa_working_set_select(column->set, n);
+        clsa_working_set_select(
+            column->set,
+            policy->type->rows(step, w->count, i, column->set->next));
+        column->set->changed += column->set->new_count;
+        if (layer != CLSA_ONCE)
+            log_rows(step, i, layer);
     }
     clsa_barrier(w);
 }
 
-void clsa_route(struct clsa_step *step, const struct clsa_worker *w)
+void clsa_choose(struct clsa_step *step, const struct clsa_worker *w,
+                 uint32_t layer)
 {
-    make_queries(step, w);
-    scan(step, w);
+    if (!search(step, w, layer))
+        return;
     clsa_step_clock(step, w, CLSA_PHASE_INDEX);
-    select_rows(step, w);
+    select_rows(step, w, layer);
     clsa_step_clock(step, w, CLSA_PHASE_SELECT);
     for (size_t i = 0; i < step->m; i++) {
-        const struct clsa_column *column = wanted(step, i);
-        if (column->set)
+        const struct clsa_column *column = clsa_wanted(step, i);
+        if (clsa_policy_chooses(&column->session->policy, layer))
             clsa_working_set_gather(column->set, &column->session->cache,
                                     step->model->simd, w);
     }
     clsa_barrier(w);
     clsa_step_clock(step, w, CLSA_PHASE_GATHER);
+}
+
+void clsa_route(struct clsa_step *step, const struct clsa_worker *w)
+{
+    size_t begin, end;
+    clsa_share(w, step->m, &begin, &end);
+    for (size_t i = begin; i < end; i++)
+        if (clsa_wanted(step, i)->set)
+            clsa_wanted(step, i)->set->changed = 0;
+    make_queries(step, w);
+    clsa_step_clock(step, w, CLSA_PHASE_INDEX);
+    clsa_choose(step, w, CLSA_ONCE);
 }

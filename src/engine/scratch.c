@@ -21,9 +21,8 @@ static size_t parts_of(size_t rows)
 static size_t cross_partials(const struct clsa_session *session)
 {
     const struct clsa_heads *c = &session->model->hp.cross;
-    size_t rows = session->policy.kind == CLSA_POLICY_DENSE
-                      ? (size_t)session->context
-                      : clsa_session_slots(session);
+    size_t rows = session->policy.rows == 0 ? (size_t)session->context
+                                            : clsa_session_slots(session);
     return parts_of(rows) * c->h * (c->e + 2);
 }
 
@@ -32,9 +31,18 @@ static size_t self_partials(const struct clsa_hparams *hp)
     return parts_of(hp->window) * hp->self.h * (hp->self.e + 2);
 }
 
+static size_t policy_floats(const struct clsa_session *session)
+{
+    const struct clsa_policy_type *type = session->policy.type;
+    return type->scratch ? type->scratch(session) : 0;
+}
+
 size_t clsa_step_most_wanted(const struct clsa_session *session)
 {
-    size_t each = cross_partials(session) * sizeof(float);
+    if (clsa_session_streams(session))
+        return 1;
+    size_t each =
+        (cross_partials(session) + policy_floats(session)) * sizeof(float);
     size_t most = PARTIAL_BUDGET / (each ? each : 1);
     return most < 1 ? 1 : most > CLSA_EVAL_COLUMNS ? CLSA_EVAL_COLUMNS : most;
 }
@@ -103,6 +111,7 @@ static size_t carve_all(struct clsa_scratch *s, const struct clsa_hparams *hp,
     s->best_count = carve(&c, m * s->threads, sizeof *s->best_count);
     s->best = carve(&c, m * s->threads * s->k, sizeof *s->best);
     s->merge = carve(&c, m * s->threads * s->k, sizeof *s->merge);
+    s->policy = carve(&c, m * s->each, f4);
     s->column = carve(&c, n, sizeof *s->column);
     s->wanted = carve(&c, m, sizeof *s->wanted);
     return c.used;
@@ -151,20 +160,20 @@ clsa_status clsa_scratch_reserve(struct clsa_model *model, size_t n, size_t m,
     struct clsa_scratch want = {
         .n = max(n, m),
         .m = max(m, 1),
-        .k = session->policy.kind == CLSA_POLICY_CLSA
-                 ? clsa_session_slots(session)
-                 : 0,
+        .k = session->policy.type->ranked ? clsa_session_slots(session) : 0,
+        .each = clsa_round_up(policy_floats(session), 16),
         .threads = clsa_team_size(model->team),
     };
     want.partials =
         max(want.n * self_partials(hp), want.m * cross_partials(session));
     if (old && old->n >= want.n && old->m >= want.m && old->k >= want.k &&
-        old->partials >= want.partials)
+        old->each >= want.each && old->partials >= want.partials)
         return CLSA_OK;
     if (old) {
         want.n = max(want.n, old->n);
         want.m = max(want.m, old->m);
         want.k = max(want.k, old->k);
+        want.each = max(want.each, old->each);
         want.partials = max(want.partials, old->partials);
     }
     struct clsa_scratch *s = clsa_mem_calloc(1, sizeof *s);

@@ -24,19 +24,55 @@ size_t clsa_session_slots(const struct clsa_session *session)
     return (size_t)(rows < session->context ? rows : session->context);
 }
 
+static uint32_t cross_layers(const struct clsa_session *s)
+{
+    return s->model->hp.layers - s->model->hp.self_layers;
+}
+
+static size_t layer_rows_bytes(const struct clsa_session *s)
+{
+    return s->layer_rows ? (clsa_session_slots(s) + 1) * cross_layers(s) *
+                               sizeof *s->layer_rows
+                         : 0;
+}
+
+static clsa_status open_layer_rows(struct clsa_session *s, clsa_error *error)
+{
+    size_t n, layers = cross_layers(s);
+    if (!clsa_size_mul(clsa_session_slots(s) + 1, layers, &n) ||
+        !(s->layer_count = clsa_mem_calloc(n, sizeof *s->layer_count)))
+        return clsa_fail_memory(error, "the rows of the layers", n);
+    s->layer_rows = s->layer_count + layers;
+    return CLSA_OK;
+}
+
 static clsa_status set_policy(struct clsa_session *s, const char *attention,
                               clsa_error *error)
 {
     const struct clsa_hparams *hp = &s->model->hp;
     CLSA_TRY(clsa_policy_parse(&s->policy, attention, hp, error));
+    const struct clsa_policy_type *type = s->policy.type;
     snprintf(s->attention, sizeof s->attention, "%s",
              attention        ? attention
              : hp->index_size ? "clsa"
                               : "dense");
-    if (s->policy.kind == CLSA_POLICY_DENSE)
+    if (s->policy.rows == 0)
         return CLSA_OK;
-    return clsa_working_set_open(&s->set, &s->cache.layout,
-                                 clsa_session_slots(s), error);
+    CLSA_TRY(clsa_working_set_open(&s->set, &s->cache.layout,
+                                   clsa_session_slots(s), error));
+    if (clsa_policy_layered(&s->policy))
+        CLSA_TRY(open_layer_rows(s, error));
+    return type->open ? type->open(s, error) : CLSA_OK;
+}
+
+/* What set_policy has opened, also when it failed. */
+static void close_policy(struct clsa_session *s)
+{
+    if (s->policy.type && s->policy.type->close)
+        s->policy.type->close(s);
+    clsa_mem_free(s->layer_count);
+    clsa_working_set_close(&s->set);
+    s->layer_count = s->layer_rows = NULL;
 }
 
 static clsa_status check_options(const struct clsa_session *s,
@@ -58,7 +94,8 @@ clsa_status clsa_session_charge(struct clsa_session *s, clsa_error *error)
 {
     const size_t sets = s->eval_sets ? CLSA_EVAL_COLUMNS + 1 : 1;
     const uint64_t now = s->window.bytes + s->retention.bytes +
-                         s->set.bytes * sets + s->context * sizeof *s->tokens +
+                         s->set.bytes * sets + s->policy_bytes +
+                         layer_rows_bytes(s) + s->context * sizeof *s->tokens +
                          s->model->hp.vocab * sizeof *s->logits;
     if (now > s->charged)
         CLSA_TRY(clsa_budget_take(&s->model->budget, now - s->charged,
@@ -159,7 +196,7 @@ void clsa_session_close(clsa_session *session)
     if (!session)
         return;
     close_eval_sets(session);
-    clsa_working_set_close(&session->set);
+    close_policy(session);
     if (session->cache.pages)
         clsa_cache_close(&session->cache);
     clsa_window_close(&session->window);
@@ -173,7 +210,7 @@ void clsa_session_close(clsa_session *session)
 
 clsa_status clsa_session_eval_open(struct clsa_session *s, clsa_error *error)
 {
-    if (s->eval_sets || s->policy.kind == CLSA_POLICY_DENSE)
+    if (s->eval_sets || s->policy.rows == 0 || clsa_session_streams(s))
         return CLSA_OK;
     s->eval_sets = clsa_mem_calloc(CLSA_EVAL_COLUMNS, sizeof *s->eval_sets);
     if (!s->eval_sets)
@@ -192,23 +229,44 @@ clsa_status clsa_session_eval_open(struct clsa_session *s, clsa_error *error)
     return status;
 }
 
+static clsa_status cannot_change(const struct clsa_session *from,
+                                 const struct clsa_session *to,
+                                 clsa_error *error)
+{
+    return clsa_fail(
+        error, CLSA_ERR_UNSUPPORTED,
+        "cannot change attention from %s to %s after %llu tokens: "
+        "%s keeps what it has seen of each token, and no other "
+        "rows; truncate the session to 0 and read them again",
+        from->attention, to->attention, (unsigned long long)from->length,
+        clsa_session_streams(to) ? to->attention : from->attention);
+}
+
 clsa_status clsa_session_set_attention(clsa_session *session,
                                        const char *attention, clsa_error *error)
 {
     struct clsa_session next = *session;
     next.set = (struct clsa_working_set){0};
+    next.policy.type = NULL;
+    next.policy_state = NULL;
+    next.policy_bytes = 0;
     next.eval_sets = NULL;
-    CLSA_TRY(set_policy(&next, attention, error));
-    clsa_status status =
-        clsa_scratch_reserve(next.model, next.prefill_block, 1, &next, error);
+    next.layer_rows = next.layer_count = NULL;
+    clsa_status status = set_policy(&next, attention, error);
+    if (!status && session->length > 0 &&
+        (clsa_session_streams(session) || clsa_session_streams(&next)))
+        status = cannot_change(session, &next, error);
+    if (!status)
+        status = clsa_scratch_reserve(next.model, next.prefill_block, 1, &next,
+                                      error);
     if (!status)
         status = clsa_session_charge(&next, error);
     if (status) {
-        clsa_working_set_close(&next.set);
+        close_policy(&next);
         return status;
     }
     close_eval_sets(session);
-    clsa_working_set_close(&session->set);
+    close_policy(session);
     next.last_rows = NULL; /* they lay in the old working set */
     next.has_logits = false;
     *session = next;
@@ -220,6 +278,8 @@ static void forget(struct clsa_session *s, uint64_t length)
 {
     clsa_cache_truncate(&s->cache, length);
     clsa_working_set_clear(&s->set);
+    if (s->policy.type->truncate)
+        s->policy.type->truncate(s, length);
     for (int i = 0; s->eval_sets && i < CLSA_EVAL_COLUMNS; i++)
         clsa_working_set_clear(&s->eval_sets[i]);
     s->length = length;
@@ -236,6 +296,15 @@ clsa_status clsa_session_truncate(clsa_session *session, uint64_t length,
                          "%llu",
                          (unsigned long long)length,
                          (unsigned long long)session->length);
+    if (clsa_session_streams(session) && length > 0) {
+        if (length == session->length)
+            return CLSA_OK;
+        return clsa_fail(error, CLSA_ERR_UNSUPPORTED,
+                         "cannot truncate a session with %s to %llu tokens: "
+                         "the rows it gave up since are gone; truncate it to "
+                         "0 and read the tokens again",
+                         session->attention, (unsigned long long)length);
+    }
     bool whole = clsa_window_truncate(&session->window, length);
     if (!clsa_retention_truncate(&session->retention, session->length,
                                  length)) {
@@ -264,7 +333,13 @@ static void copy_last(struct clsa_session *to, const struct clsa_session *from)
     memcpy(to->logits, from->logits,
            from->model->hp.vocab * sizeof *from->logits);
     to->has_logits = from->has_logits;
-    if (!from->last_rows)
+    if (from->layer_rows)
+        memcpy(to->layer_count, from->layer_count,
+               cross_layers(to) * (1 + clsa_session_slots(to)) *
+                   sizeof *to->layer_count);
+    if (to->policy.type->copy)
+        to->policy.type->copy(to, from);
+    if (!from->last_rows || clsa_session_streams(to))
         return;
     memcpy(to->set.next, from->last_rows,
            from->last_count * sizeof *from->last_rows);
@@ -325,6 +400,20 @@ const uint32_t *clsa_session_rows(const clsa_session *session, size_t *count)
     return session->last_rows;
 }
 
+const uint32_t *clsa_session_layer_rows(const clsa_session *session,
+                                        uint32_t layer, size_t *count)
+{
+    if (!session->layer_rows || layer >= cross_layers(session))
+        return layer < cross_layers(session) ? clsa_session_rows(session, count)
+                                             : NULL;
+    if (!session->has_logits)
+        return NULL;
+    while (layer > 0 && !clsa_policy_chooses(&session->policy, layer))
+        layer--;
+    *count = session->layer_count[layer];
+    return session->layer_rows + layer * clsa_session_slots(session);
+}
+
 void clsa_session_get_stats(const clsa_session *session,
                             clsa_session_stats *stats)
 {
@@ -334,8 +423,11 @@ void clsa_session_get_stats(const clsa_session *session,
         .window_bytes = session->window.bytes + session->retention.bytes,
         .working_bytes = session->set.bytes * sets,
         .scratch_bytes = session->model->scratch->bytes,
+        .policy_bytes = session->policy_bytes,
+        .attend_ms = session->phase_ms[CLSA_PHASE_ATTEND],
         .rows_read = session->rows_read,
         .rows_changed = session->rows_changed,
     };
     memcpy(stats->phase_ms, session->phase_ms, sizeof stats->phase_ms);
+    stats->phase_ms[CLSA_PHASE_CROSS] += stats->attend_ms;
 }

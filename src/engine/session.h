@@ -23,6 +23,7 @@ enum clsa_phase {
     CLSA_PHASE_GATHER,
     CLSA_PHASE_CROSS,
     CLSA_PHASE_HEAD,
+    CLSA_PHASE_ATTEND, /* told as a part of CROSS */
     CLSA_PHASES
 };
 
@@ -31,8 +32,10 @@ struct clsa_session {
     uint64_t context;       /* tokens that fit */
     uint32_t prefill_block; /* tokens of one step */
     clsa_type kv_type, index_type;
-    char attention[32]; /* the policy as it was given */
+    char attention[CLSA_POLICY_TEXT]; /* the policy as it was given */
     struct clsa_policy policy;
+    void *policy_state; /* of policies that have one */
+    size_t policy_bytes;
 
     uint64_t charged; /* bytes taken from the budget of the model */
     uint64_t length;
@@ -48,6 +51,8 @@ struct clsa_session {
     bool has_logits;     /* they are those after the last token wanted */
     uint32_t *last_rows; /* [last_count] rows it read; NULL: every row */
     size_t last_count;
+    uint32_t *layer_rows;  /* [C][slots] the same of each layer that chose */
+    uint32_t *layer_count; /* [C]; both where layers choose */
     uint64_t rows_read, rows_changed;
     double phase_ms[CLSA_PHASES];
 };
@@ -59,6 +64,17 @@ size_t clsa_session_slots(const struct clsa_session *session);
    the cache, which keep their own. Nothing of it is touched before. */
 clsa_status clsa_session_charge(struct clsa_session *session,
                                 clsa_error *error);
+
+/* One step per token (struct clsa_policy_type). */
+static inline bool clsa_session_streams(const struct clsa_session *session)
+{
+    return session->policy.type->streams;
+}
+
+/* Bytes to or from a session file. */
+clsa_status clsa_stream_transfer(struct clsa_stream *stream, void *data,
+                                 size_t size);
+bool clsa_stream_writes(const struct clsa_stream *stream);
 
 /* Make eval_sets where they are missing. */
 clsa_status clsa_session_eval_open(struct clsa_session *session,

@@ -5,9 +5,11 @@
  *
  *   header     struct header
  *   tokens     [length] i32
- *   rows       [last_count] u32, logits [vocab] f32   where there are logits
+ *   logits     [vocab] f32, rows [last_count] u32   where there are logits
+ *   layer rows per layer their number and rows, u32   where layers choose
  *   windows    [S][2][g][kept][e] f32
  *   retention  [S][h] states of retention.h   instead of windows
+ *   policy     what it keeps besides the cache, or in place of it (h2o)
  *   cache      per page: K/V rows, index keys, scales of the rows in use
  *   checksum   XXH3-64 of everything before it
  */
@@ -40,7 +42,7 @@ struct header {
 };
 
 /* A file that is written or read with a running checksum. */
-struct stream {
+struct clsa_stream {
     FILE *file;
     XXH3_state_t *hash;
     const char *path;
@@ -48,7 +50,7 @@ struct stream {
     bool writing;
 };
 
-static clsa_status transfer(struct stream *s, void *data, size_t size)
+clsa_status clsa_stream_transfer(struct clsa_stream *s, void *data, size_t size)
 {
     size_t n = s->writing ? fwrite(data, 1, size, s->file)
                           : fread(data, 1, size, s->file);
@@ -64,51 +66,90 @@ static clsa_status transfer(struct stream *s, void *data, size_t size)
     return CLSA_OK;
 }
 
+bool clsa_stream_writes(const struct clsa_stream *s)
+{
+    return s->writing;
+}
+
+static clsa_status damaged(const struct clsa_stream *s)
+{
+    return clsa_fail(
+        s->error, CLSA_ERR_FORMAT,
+        "%s: the session file is damaged; remove it or use another", s->path);
+}
+
 /* The windows: what a continuation looks back at, in order. */
-static clsa_status transfer_window(struct stream *s, struct clsa_window *w,
+static clsa_status transfer_window(struct clsa_stream *s, struct clsa_window *w,
                                    uint64_t first)
 {
     size_t bytes = (size_t)(w->end - first) * w->e * sizeof(float);
     for (uint32_t layer = 0; layer < w->layers; layer++)
         for (int v = 0; v < 2; v++)
             for (uint32_t head = 0; head < w->g; head++)
-                CLSA_TRY(transfer(
+                CLSA_TRY(clsa_stream_transfer(
                     s, clsa_window_row(w, layer, v, head, first - w->base),
                     bytes));
     return CLSA_OK;
 }
 
-static clsa_status transfer_cache(struct stream *s, struct clsa_cache *cache,
-                                  uint64_t length)
+static clsa_status transfer_cache(struct clsa_stream *s,
+                                  struct clsa_cache *cache, uint64_t length)
 {
     const struct clsa_cache_layout *l = &cache->layout;
     for (uint64_t row = 0; row < length; row += CLSA_PAGE_ROWS) {
         unsigned char *page = clsa_cache_page(cache, row / CLSA_PAGE_ROWS);
         size_t n = length - row < CLSA_PAGE_ROWS ? (size_t)(length - row)
                                                  : CLSA_PAGE_ROWS;
-        CLSA_TRY(transfer(s, page, n * l->row_bytes));
-        CLSA_TRY(transfer(s, page + l->keys_at, n * l->key_bytes));
+        CLSA_TRY(clsa_stream_transfer(s, page, n * l->row_bytes));
+        CLSA_TRY(clsa_stream_transfer(s, page + l->keys_at, n * l->key_bytes));
         if (l->page_bytes > l->scales_at)
-            CLSA_TRY(transfer(s, page + l->scales_at, n * sizeof(float)));
+            CLSA_TRY(clsa_stream_transfer(s, page + l->scales_at,
+                                          n * sizeof(float)));
+    }
+    return CLSA_OK;
+}
+
+static clsa_status transfer_layer_rows(struct clsa_stream *s,
+                                       struct clsa_session *ses)
+{
+    const size_t slots = clsa_session_slots(ses);
+    const struct clsa_hparams *hp = &ses->model->hp;
+    for (uint32_t i = 0; i < hp->layers - hp->self_layers; i++) {
+        CLSA_TRY(clsa_stream_transfer(s, &ses->layer_count[i],
+                                      sizeof *ses->layer_count));
+        if (ses->layer_count[i] > slots)
+            return damaged(s);
+        CLSA_TRY(clsa_stream_transfer(s, ses->layer_rows + i * slots,
+                                      ses->layer_count[i] *
+                                          sizeof *ses->layer_rows));
     }
     return CLSA_OK;
 }
 
 /* Everything between header and checksum; the session has its lengths. */
-static clsa_status transfer_state(struct stream *s, struct clsa_session *ses,
+static clsa_status transfer_state(struct clsa_stream *s,
+                                  struct clsa_session *ses,
                                   const struct header *h)
 {
-    CLSA_TRY(transfer(s, ses->tokens, h->length * sizeof *ses->tokens));
+    CLSA_TRY(
+        clsa_stream_transfer(s, ses->tokens, h->length * sizeof *ses->tokens));
     if (h->has_logits) {
-        CLSA_TRY(transfer(s, ses->logits,
-                          ses->model->hp.vocab * sizeof *ses->logits));
+        CLSA_TRY(clsa_stream_transfer(
+            s, ses->logits, ses->model->hp.vocab * sizeof *ses->logits));
         if (h->last_count != UINT64_MAX)
-            CLSA_TRY(transfer(s, ses->last_rows,
-                              h->last_count * sizeof *ses->last_rows));
+            CLSA_TRY(clsa_stream_transfer(
+                s, ses->last_rows, h->last_count * sizeof *ses->last_rows));
+        if (ses->layer_rows)
+            CLSA_TRY(transfer_layer_rows(s, ses));
     }
     CLSA_TRY(transfer_window(s, &ses->window, h->window_first));
     if (ses->retention.layers)
-        CLSA_TRY(transfer(s, ses->retention.state, ses->retention.bytes));
+        CLSA_TRY(clsa_stream_transfer(s, ses->retention.state,
+                                      ses->retention.bytes));
+    if (ses->policy.type->transfer)
+        CLSA_TRY(ses->policy.type->transfer(ses, s));
+    if (clsa_session_streams(ses))
+        return CLSA_OK;
     return transfer_cache(s, &ses->cache, h->length);
 }
 
@@ -130,25 +171,26 @@ static struct header header_of(const struct clsa_session *s)
     return h;
 }
 
-static clsa_status write_all(struct stream *s,
+static clsa_status write_all(struct clsa_stream *s,
                              const struct clsa_session *session)
 {
     struct header h = header_of(session);
     struct clsa_session state = *session; /* transfer takes it writable */
-    CLSA_TRY(transfer(s, &h, sizeof h));
+    CLSA_TRY(clsa_stream_transfer(s, &h, sizeof h));
     CLSA_TRY(transfer_state(s, &state, &h));
     uint64_t sum = XXH3_64bits_digest(s->hash);
-    return transfer(s, &sum, sizeof sum);
+    return clsa_stream_transfer(s, &sum, sizeof sum);
 }
 
-static clsa_status stream_open(struct stream *s, FILE *file, const char *path,
-                               bool writing, clsa_error *error)
+static clsa_status stream_open(struct clsa_stream *s, FILE *file,
+                               const char *path, bool writing,
+                               clsa_error *error)
 {
-    *s = (struct stream){.file = file,
-                         .hash = XXH3_createState(),
-                         .path = path,
-                         .error = error,
-                         .writing = writing};
+    *s = (struct clsa_stream){.file = file,
+                              .hash = XXH3_createState(),
+                              .path = path,
+                              .error = error,
+                              .writing = writing};
     if (!s->hash)
         return clsa_fail_memory(error, "a checksum", 512);
     XXH3_64bits_reset(s->hash);
@@ -159,7 +201,7 @@ clsa_status clsa_session_save(const clsa_session *session, const char *path,
                               clsa_error *error)
 {
     struct clsa_out out;
-    struct stream s;
+    struct clsa_stream s;
     CLSA_TRY(clsa_out_open(&out, path, error));
     clsa_status status = stream_open(&s, out.file, path, true, error);
     if (!status)
@@ -173,14 +215,7 @@ clsa_status clsa_session_save(const clsa_session *session, const char *path,
     return status;
 }
 
-static clsa_status damaged(const struct stream *s)
-{
-    return clsa_fail(
-        s->error, CLSA_ERR_FORMAT,
-        "%s: the session file is damaged; remove it or use another", s->path);
-}
-
-static clsa_status mismatch(const struct stream *s, const char *what,
+static clsa_status mismatch(const struct clsa_stream *s, const char *what,
                             const char *has, const char *wants)
 {
     return clsa_fail(s->error, CLSA_ERR_MISMATCH,
@@ -196,7 +231,7 @@ static const char *type_text(uint32_t type)
 }
 
 /* Refuses what does not belong to this model and these options. */
-static clsa_status check_header(const struct stream *s, struct header *h,
+static clsa_status check_header(const struct clsa_stream *s, struct header *h,
                                 struct clsa_session *session)
 {
     if (memcmp(h->magic, "CLSASESS", sizeof h->magic))
@@ -232,7 +267,7 @@ static clsa_status check_header(const struct stream *s, struct header *h,
 static bool header_fits(const struct header *h, const struct clsa_session *s)
 {
     uint64_t most = h->length < s->window.size ? h->length : s->window.size - 1;
-    bool dense = s->policy.kind == CLSA_POLICY_DENSE;
+    bool dense = s->policy.rows == 0;
     return h->has_logits <= 1 && h->window_first <= h->length &&
            h->length - h->window_first <= most &&
            h->window_exact <= h->length &&
@@ -260,7 +295,7 @@ static bool state_is_sane(const struct clsa_session *s, const struct header *h)
  * header says is a reason to refuse a whole file only: a damaged one says
  * anything.
  */
-static bool is_whole(struct stream *s)
+static bool is_whole(struct clsa_stream *s)
 {
     unsigned char block[4096 + sizeof(uint64_t)];
     size_t kept = 0, n;
@@ -276,10 +311,10 @@ static bool is_whole(struct stream *s)
     return kept == sizeof sum && sum == XXH3_64bits_digest(s->hash);
 }
 
-static clsa_status read_header(struct stream *s, struct header *h,
+static clsa_status read_header(struct clsa_stream *s, struct header *h,
                                struct clsa_session *session)
 {
-    CLSA_TRY(transfer(s, h, sizeof *h));
+    CLSA_TRY(clsa_stream_transfer(s, h, sizeof *h));
     clsa_status status = check_header(s, h, session);
     if (status == CLSA_ERR_MISMATCH || status == CLSA_ERR_FULL)
         return is_whole(s) ? status : damaged(s);
@@ -288,26 +323,29 @@ static clsa_status read_header(struct stream *s, struct header *h,
     return status;
 }
 
-static clsa_status read_all(struct stream *s, struct clsa_session *session)
+static clsa_status read_all(struct clsa_stream *s, struct clsa_session *session)
 {
     struct header h;
     uint64_t sum, expected;
     CLSA_TRY(read_header(s, &h, session));
-    CLSA_TRY(clsa_cache_reserve(&session->cache, h.length, s->error));
+    if (clsa_session_streams(session))
+        clsa_cache_skip(&session->cache, h.length);
+    else
+        CLSA_TRY(clsa_cache_reserve(&session->cache, h.length, s->error));
     session->window.base = session->window.exact = h.window_first;
     session->window.end = h.length;
     if (h.has_logits && h.last_count != UINT64_MAX)
         session->last_rows = session->set.next;
     CLSA_TRY(transfer_state(s, session, &h));
     expected = XXH3_64bits_digest(s->hash);
-    CLSA_TRY(transfer(s, &sum, sizeof sum));
+    CLSA_TRY(clsa_stream_transfer(s, &sum, sizeof sum));
     if (sum != expected || fgetc(s->file) != EOF || !state_is_sane(session, &h))
         return damaged(s);
     if (h.window_exact > h.window_first)
         session->window.exact = h.window_exact;
     session->length = session->cache.length = h.length;
     session->has_logits = h.has_logits;
-    if (session->last_rows)
+    if (session->last_rows && !clsa_session_streams(session))
         clsa_session_restore_set(session, (size_t)h.last_count);
     return CLSA_OK;
 }
@@ -339,7 +377,7 @@ clsa_status clsa_session_load(clsa_session **session, clsa_model *model,
                               clsa_error *error)
 {
     struct clsa_session *new;
-    struct stream s;
+    struct clsa_stream s;
     FILE *file = open_file(path, error);
     if (!file)
         return CLSA_ERR_IO;

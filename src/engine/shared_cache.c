@@ -87,7 +87,7 @@ clsa_status clsa_cache_open(struct clsa_cache *cache,
 static void page_release(const struct clsa_cache *cache, struct clsa_page *page)
 {
     const size_t bytes = cache->layout.page_bytes;
-    if (atomic_fetch_sub(&page->owners, 1) > 1)
+    if (!page || atomic_fetch_sub(&page->owners, 1) > 1)
         return;
     clsa_mem_unmap(page->data, bytes);
     clsa_mem_free(page);
@@ -131,7 +131,7 @@ static clsa_status own_last_page(struct clsa_cache *cache, clsa_error *error)
     size_t used = cache->length % CLSA_PAGE_ROWS;
     struct clsa_page **last = &cache->pages[cache->length / CLSA_PAGE_ROWS];
     const struct clsa_cache_layout *l = &cache->layout;
-    if (used == 0 || atomic_load(&(*last)->owners) == 1)
+    if (used == 0 || !*last || atomic_load(&(*last)->owners) == 1)
         return CLSA_OK;
     struct clsa_page *page;
     CLSA_TRY(page_new(cache, cache->length / CLSA_PAGE_ROWS, &page, error));
@@ -150,6 +150,11 @@ clsa_status clsa_cache_reserve(struct clsa_cache *cache, uint64_t count,
                                clsa_error *error)
 {
     CLSA_TRY(own_last_page(cache, error));
+    size_t next = (size_t)(cache->length / CLSA_PAGE_ROWS);
+    if (next < cache->page_count && !cache->pages[next]) {
+        CLSA_TRY(page_new(cache, next, &cache->pages[next], error));
+        cache->dropped = next;
+    }
     while (cache->page_count * CLSA_PAGE_ROWS < cache->length + count) {
         struct clsa_page *page;
         CLSA_TRY(page_new(cache, cache->page_count, &page, error));
@@ -164,22 +169,42 @@ void clsa_cache_truncate(struct clsa_cache *cache, uint64_t length)
     while (cache->page_count > keep)
         page_release(cache, cache->pages[--cache->page_count]);
     cache->length = length;
+    if (cache->dropped > keep)
+        cache->dropped = keep;
+}
+
+void clsa_cache_drop(struct clsa_cache *cache)
+{
+    size_t next = (size_t)(cache->length / CLSA_PAGE_ROWS);
+    for (; cache->dropped < next; cache->dropped++) {
+        page_release(cache, cache->pages[cache->dropped]);
+        cache->pages[cache->dropped] = NULL;
+    }
+}
+
+void clsa_cache_skip(struct clsa_cache *cache, uint64_t length)
+{
+    cache->page_count = cache->dropped =
+        (size_t)((length + CLSA_PAGE_ROWS - 1) / CLSA_PAGE_ROWS);
+    cache->length = length;
 }
 
 void clsa_cache_share(struct clsa_cache *to, const struct clsa_cache *from)
 {
     size_t n = (size_t)((from->length + CLSA_PAGE_ROWS - 1) / CLSA_PAGE_ROWS);
     for (size_t i = 0; i < n; i++) {
-        atomic_fetch_add(&from->pages[i]->owners, 1);
+        if (from->pages[i])
+            atomic_fetch_add(&from->pages[i]->owners, 1);
         to->pages[i] = from->pages[i];
     }
     to->page_count = n;
     to->length = from->length;
+    to->dropped = from->dropped;
 }
 
 size_t clsa_cache_bytes(const struct clsa_cache *cache)
 {
-    return cache->page_count * cache->layout.page_bytes;
+    return (cache->page_count - cache->dropped) * cache->layout.page_bytes;
 }
 
 void clsa_cache_write(struct clsa_cache *cache, const struct clsa_simd *simd,

@@ -48,6 +48,7 @@ struct clsa_cache {
     struct clsa_budget *budget;   /* of the model, for pages */
     struct clsa_page **pages;
     size_t page_count, page_capacity;
+    size_t dropped;  /* pages at the front that are no more there */
     uint64_t length; /* rows written */
 };
 
@@ -67,6 +68,12 @@ clsa_status clsa_cache_reserve(struct clsa_cache *cache, uint64_t count,
 
 /* Forget rows from `length` on, and the pages that hold only such rows. */
 void clsa_cache_truncate(struct clsa_cache *cache, uint64_t length);
+
+/* Give up the pages before the one that the next row goes to. */
+void clsa_cache_drop(struct clsa_cache *cache);
+
+/* Have `length` rows, none of which is there. `cache` is empty. */
+void clsa_cache_skip(struct clsa_cache *cache, uint64_t length);
 
 /* Let `to`, open and empty, share the rows of `from`. */
 void clsa_cache_share(struct clsa_cache *to, const struct clsa_cache *from);

@@ -16,7 +16,8 @@ static void work(void *context, struct clsa_worker *w)
         return;
     clsa_route(step, w);
     clsa_cross_decoder(step, w);
-    clsa_head(step, w);
+    if (!step->no_logits)
+        clsa_head(step, w);
 }
 
 /* Scales of a column lie as close as its step allows: far apart, by a power of
@@ -34,5 +35,10 @@ void clsa_step_run(struct clsa_step *step)
     step->clock = (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
     for (int i = 0; i < CLSA_PHASES; i++)
         step->phase_ms[i] = 0;
+    step->layered = false;
+    for (size_t i = 0; i < step->m; i++) {
+        const struct clsa_policy *p = &clsa_wanted(step, i)->session->policy;
+        step->layered |= clsa_policy_layered(p) || p->type->seen;
+    }
     clsa_team_run(step->model->team, work, step);
 }

@@ -39,11 +39,26 @@ struct clsa_step {
     struct clsa_model *model;
     size_t n, m;                /* columns, wanted columns */
     bool windows_only;          /* fill the windows, leave the cache */
+    bool no_logits;             /* wanted columns leave out the head */
+    bool layered;               /* a policy looks at the queries of layers */
     struct clsa_column *column; /* [n], positions of a session ascending */
     size_t *wanted;             /* [m] indices of columns, ascending */
     double phase_ms[CLSA_PHASES];
     double clock; /* when the current phase began; worker 0 */
 };
+
+static inline const struct clsa_column *
+clsa_wanted(const struct clsa_step *step, size_t i)
+{
+    return &step->column[step->wanted[i]];
+}
+
+/* Whether wanted column i is the last one of its session. */
+static inline bool clsa_step_is_last(const struct clsa_step *step, size_t i)
+{
+    return i + 1 == step->m ||
+           clsa_wanted(step, i + 1)->session != clsa_wanted(step, i)->session;
+}
 
 /*
  * Memory of a step, shared by all sessions of a model. [n], [m]: columns and
@@ -51,7 +66,8 @@ struct clsa_step {
  * h e and g e for the larger products.
  */
 struct clsa_scratch {
-    size_t n, m, k, partials; /* what fits; k: rows of a scanning policy */
+    size_t n, m, k, partials; /* what fits; k: rows of a ranking policy */
+    size_t each;              /* floats of a policy for a wanted column */
     float *x;                 /* [n][d] the residual; wanted ones: [m][d] */
     float *xw;                /* [m][d] */
     float *y;                 /* [n][d] */
@@ -74,6 +90,7 @@ struct clsa_scratch {
     size_t *best_count;                 /* [m][threads] */
     uint64_t *best;                     /* [m][threads][k] */
     uint64_t *merge;            /* [m][threads][k] scratch of the selection */
+    float *policy;              /* [m][each] */
     struct clsa_column *column; /* [n] */
     size_t *wanted;             /* [m] */
     void *block;                /* all of the above but candidates */
@@ -106,6 +123,19 @@ void clsa_step_run(struct clsa_step *step);
 void clsa_self_decoder(struct clsa_step *step, const struct clsa_worker *w);
 void clsa_shared_rows(struct clsa_step *step, const struct clsa_worker *w);
 void clsa_route(struct clsa_step *step, const struct clsa_worker *w);
+
+/* Let the policies that choose at a cross-decoder layer (0 the first) do so,
+   by its queries in scratch->q, normed and rotated; or at CLSA_ONCE. */
+void clsa_choose(struct clsa_step *step, const struct clsa_worker *w,
+                 uint32_t layer);
+
+/* For policies: the search of all workers for the best rows of wanted column
+   i, by what `by` says, then its outcome as clsa_policy_type's `rows`. */
+void clsa_best_scan(struct clsa_step *step, const struct clsa_worker *w,
+                    size_t i, const struct clsa_scan *by);
+size_t clsa_best_rows(struct clsa_step *step, unsigned workers, size_t i,
+                      uint32_t *rows);
+
 void clsa_cross_decoder(struct clsa_step *step, const struct clsa_worker *w);
 void clsa_head(struct clsa_step *step, const struct clsa_worker *w);
 

@@ -20,6 +20,7 @@ struct clsa_working_set {
     size_t capacity;  /* slots */
     size_t n;         /* rows selected */
     size_t new_count; /* of them not yet copied */
+    size_t changed;   /* copied for the last token, in all layers */
     uint32_t *rows;   /* [n] positions, ascending */
     uint32_t *order;  /* [n] slot of rows[i] */
     uint32_t *fresh;  /* [new_count] indices into rows */

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Policy clsa[:K]: the K best rows by the shared index, once per token. */
+#include "src/engine/step.h"
+
+static const char *set(struct clsa_policy *policy,
+                       const struct clsa_hparams *hp)
+{
+    policy->rows = policy->number[0] ? policy->number[0] : hp->top_k;
+    return NULL;
+}
+
+static void scan(struct clsa_step *step, const struct clsa_worker *w, size_t i)
+{
+    const struct clsa_scan by_index = {.query =
+                                           &step->model->scratch->query[i]};
+    clsa_best_scan(step, w, i, &by_index);
+}
+
+const struct clsa_policy_type clsa_policy_clsa = {
+    .name = "clsa",
+    .form = "clsa, clsa:K (K >= 1)",
+    .most = 1,
+    .low = {1},
+    .indexed = true,
+    .ranked = true,
+    .set = set,
+    .scan = scan,
+    .rows = clsa_best_rows,
+};
