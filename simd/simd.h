@@ -79,7 +79,7 @@ struct clsa_rows {
     const void *k, *v;
     size_t stride; /* bytes from row to row, the same for k and v */
     const uint32_t *order;
-    size_t n; /* 1..CLSA_ATTEND_ROWS */
+    size_t n; /* 1..CLSA_ATTEND_ROWS, but for `score` */
     /* Memory that is read after these rows, as much as they are, K and V: it
        is asked for meanwhile. NULL: the rows themselves are. */
     const void *ahead;
@@ -240,6 +240,14 @@ struct clsa_simd {
      */
     void (*attend[CLSA_FORMATS])(float *out, const float *q, size_t r,
                                  size_t e, const struct clsa_rows *rows);
+
+    /*
+     * Scores of the K rows alone, any number of them: score[i] = sum over j <
+     * len of x[j] * k_i[j]. len may be several heads that lie side by side;
+     * % 8 == 0 (% 32 for Q8_0). rel 1e-6 * sqrt(len). Formats as attend.
+     */
+    void (*score[CLSA_FORMATS])(float *score, const float *x, size_t len,
+                                const struct clsa_rows *rows);
 
     /*
      * Merge of `n` >= 1 partial softmaxes of one query head in ascending

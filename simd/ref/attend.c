@@ -67,6 +67,23 @@ ATTEND(f16, CLSA_F16)
 ATTEND(bf16, CLSA_BF16)
 ATTEND(q8_0, CLSA_Q8_0)
 
+#define SCORE(name, format)                                                    \
+    static void score_##name##_ref(float *score, const float *x, size_t len,   \
+                                   const struct clsa_rows *rows)               \
+    {                                                                          \
+        for (size_t i = 0; i < rows->n; i++) {                                 \
+            const void *k = row_at(rows->k, rows, i);                          \
+            score[i] = 0;                                                      \
+            for (size_t j = 0; j < len; j++)                                   \
+                score[i] += x[j] * value(k, j, format);                        \
+        }                                                                      \
+    }
+
+SCORE(f32, CLSA_F32)
+SCORE(f16, CLSA_F16)
+SCORE(bf16, CLSA_BF16)
+SCORE(q8_0, CLSA_Q8_0)
+
 static void attend_merge_ref(float *y, const float *part, size_t n, size_t ld,
                              size_t e)
 {
@@ -92,5 +109,9 @@ void clsa_attend_ref(struct clsa_simd *table)
     table->attend[CLSA_F16] = attend_f16_ref;
     table->attend[CLSA_BF16] = attend_bf16_ref;
     table->attend[CLSA_Q8_0] = attend_q8_0_ref;
+    table->score[CLSA_F32] = score_f32_ref;
+    table->score[CLSA_F16] = score_f16_ref;
+    table->score[CLSA_BF16] = score_bf16_ref;
+    table->score[CLSA_Q8_0] = score_q8_0_ref;
     table->attend_merge = attend_merge_ref;
 }

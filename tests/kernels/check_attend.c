@@ -275,6 +275,67 @@ static void check_attend(struct test *t)
         check_attend_case(t, t->quick ? 11 : 100, 3, 64, (enum score_kind)kind);
 }
 
+/* ----------------------------------------------------------------- score */
+
+/* Against the exact scores, then elsewhere and row by row, bit for bit. */
+static void compare_scores(const struct test *t, const struct attention *a,
+                           const float *got, const float *want, float *other)
+{
+    const size_t n = a->packed.n, e = a->e;
+    struct clsa_rows one = {.n = 1};
+    double s[CLSA_ATTEND_ROWS];
+    float *k = test_output("k as floats", n * e, sizeof *k);
+
+    t->ref->load[a->format](k, a->packed.k, n * e);
+    double most = exact_scores(a, a->q, k, s);
+    for (size_t i = 0; i < n; i++)
+        test_near(t, "score", i, got[i], want[i], s[i],
+                  1e-6 * sqrt((double)e) * most + (double)FLT_MIN);
+    t->simd->score[a->format](other, a->q, e, &a->spread);
+    test_same_floats("scores of rows elsewhere", got, other, n);
+    for (size_t i = 0; i < n; i++) {
+        one.k = (const char *)a->packed.k + i * a->row_bytes;
+        t->simd->score[a->format](other + i, a->q, e, &one);
+    }
+    test_same_floats("scores of rows alone", got, other, n);
+}
+
+static void check_score_case(const struct test *t, size_t n, size_t e,
+                             enum score_kind kind)
+{
+    for (int where = 0; where < test_placements(t); where++) {
+        struct attention a = {
+            .format = t->format, .kind = kind, .r = 1, .e = e};
+        test_case("rows %zu, e %zu, kind %d, placement %d", n, e, (int)kind,
+                  where);
+        test_reset((enum test_placement)where);
+        make_attention(t, &a, n);
+        float *got = test_output("scores", n, sizeof *got);
+        float *want = test_output("scores of ref", n, sizeof *want);
+        float *other = test_output("scores again", n, sizeof *other);
+        t->ref->score[a.format](want, a.q, e, &a.packed);
+        t->simd->score[a.format](got, a.q, e, &a.packed);
+        compare_scores(t, &a, got, want, other);
+        test_intact();
+    }
+}
+
+static void check_score(struct test *t)
+{
+    static const size_t float_e[] = {8, 16, 24, 40, 64, 128, 256};
+    static const size_t block_e[] = {32, 64, 96, 128, 256};
+    static const size_t rows[] = {1, 2, 7, 8, 9, 15, 16, 17, 33, 100};
+    const bool blocks = t->format == CLSA_Q8_0;
+    const size_t *e = blocks ? block_e : float_e;
+    const size_t count = blocks ? TEST_COUNT(block_e) : TEST_COUNT(float_e);
+
+    for (size_t i = 0; i < TEST_COUNT(rows) - 3 * t->quick; i++)
+        for (size_t j = 0; j < (t->quick ? 2 : count); j++)
+            check_score_case(t, rows[i], e[j], SCORE_PLAIN);
+    for (int kind = 0; kind < SCORE_KINDS; kind++)
+        check_score_case(t, 19, 64, (enum score_kind)kind);
+}
+
 /* ----------------------------------------------------------------- merge */
 
 struct merge {
@@ -364,11 +425,21 @@ static void check_merge(struct test *t)
             check_attend                                                       \
     }
 
+#define SCORE(name, format)                                                    \
+    {                                                                          \
+        "score_" name, offsetof(struct clsa_simd, score[format]), format,      \
+            check_score                                                        \
+    }
+
 const struct kernel attend_kernels[] = {
     ATTEND("f32", CLSA_F32),
     ATTEND("f16", CLSA_F16),
     ATTEND("bf16", CLSA_BF16),
     ATTEND("q8_0", CLSA_Q8_0),
+    SCORE("f32", CLSA_F32),
+    SCORE("f16", CLSA_F16),
+    SCORE("bf16", CLSA_BF16),
+    SCORE("q8_0", CLSA_Q8_0),
     {"attend_merge", offsetof(struct clsa_simd, attend_merge), CLSA_F32,
      check_merge},
     {0},

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * score.c: scores of K rows by one query, AVX2. Eight rows at a time, with two
+ * vectors of partial sums each where a step of 16 values needs no more work;
+ * a last group of fewer reads its last row again. What comes later is fetched
+ * meanwhile: rows are strides apart, which the hardware follows within a page
+ * only.
+ */
+#include "simd/avx2/avx2.h"
+
+enum { ROWS = 8 };
+
+/* One step of 16 values of all rows. */
+INLINE void step16(__m256 sum[ROWS], const char *const row[ROWS],
+                   const float *x, size_t j, enum clsa_format format)
+{
+    const __m256 a = _mm256_loadu_ps(x + j), b = _mm256_loadu_ps(x + j + 8);
+    if (format == CLSA_BF16) { /* even and odd values, as in index.c */
+        const __m256 lo = _mm256_permute2f128_ps(a, b, 0x20);
+        const __m256 hi = _mm256_permute2f128_ps(a, b, 0x31);
+        const __m256 even = _mm256_shuffle_ps(lo, hi, 0x88);
+        const __m256 odd = _mm256_shuffle_ps(lo, hi, 0xdd);
+        const __m256i high = _mm256_set1_epi32((int)0xffff0000u);
+        UNROLL
+        for (int r = 0; r < ROWS; r++) {
+            const __m256i v =
+                _mm256_loadu_si256((const __m256i *)(row[r] + 2 * j));
+            const __m256i e = _mm256_slli_epi32(v, 16);
+            const __m256i o = _mm256_and_si256(v, high);
+            sum[r] = _mm256_fmadd_ps(_mm256_castsi256_ps(e), even, sum[r]);
+            sum[r] = _mm256_fmadd_ps(_mm256_castsi256_ps(o), odd, sum[r]);
+        }
+        return;
+    }
+    UNROLL
+    for (int r = 0; r < ROWS; r++) {
+        sum[r] = _mm256_fmadd_ps(clsa_load8(row[r], j, format), a, sum[r]);
+        sum[r] = _mm256_fmadd_ps(clsa_load8(row[r], j + 8, format), b, sum[r]);
+    }
+}
+
+/* One block of 32 values of all rows, Q8_0. */
+INLINE void block(__m256 sum[ROWS], const char *const row[ROWS], const float *x,
+                  size_t j)
+{
+    UNROLL
+    for (int r = 0; r < ROWS; r++) {
+        const char *at = row[r] + j / CLSA_BLOCK * CLSA_Q8_0_BYTES;
+        __m256 part = _mm256_setzero_ps();
+        UNROLL
+        for (int i = 0; i < 4; i++) {
+            const __m128i q =
+                _mm_loadl_epi64((const __m128i *)(at + 2 + 8 * i));
+            part =
+                _mm256_fmadd_ps(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(q)),
+                                _mm256_loadu_ps(x + j + 8 * (size_t)i), part);
+        }
+        sum[r] = _mm256_fmadd_ps(clsa_block_scale(at), part, sum[r]);
+    }
+}
+
+INLINE __m256 score_group(const char *const row[ROWS], const float *x,
+                          size_t len, enum clsa_format format)
+{
+    __m256 sum[ROWS];
+    size_t j = 0;
+    UNROLL
+    for (int r = 0; r < ROWS; r++)
+        sum[r] = _mm256_setzero_ps();
+    if (format == CLSA_Q8_0) {
+        for (; j < len; j += CLSA_BLOCK)
+            block(sum, row, x, j);
+        return clsa_sum8(sum);
+    }
+    for (; j + 16 <= len; j += 16)
+        step16(sum, row, x, j, format);
+    if (j < len) {
+        const __m256 a = _mm256_loadu_ps(x + j);
+        UNROLL
+        for (int r = 0; r < ROWS; r++)
+            sum[r] = _mm256_fmadd_ps(clsa_load8(row[r], j, format), a, sum[r]);
+    }
+    return clsa_sum8(sum);
+}
+
+/* Row i of the list, or the last one behind its end. */
+INLINE const char *row_at(const struct clsa_rows *rows, size_t i)
+{
+    i = i < rows->n ? i : rows->n - 1;
+    return (const char *)rows->k +
+           (rows->order ? rows->order[i] : i) * rows->stride;
+}
+
+INLINE void score(float *y, const float *x, size_t len,
+                  const struct clsa_rows *rows, enum clsa_format format)
+{
+    const size_t bytes = clsa_format_bytes(format, len);
+    for (size_t i = 0; i < rows->n; i += ROWS) {
+        const char *group[ROWS];
+        UNROLL
+        for (size_t r = 0; r < ROWS; r++) {
+            const char *ahead = row_at(rows, i + r + CLSA_AVX2_ROWS_AHEAD);
+            group[r] = row_at(rows, i + r);
+            for (size_t b = 0; b < bytes; b += 64)
+                clsa_prefetch(ahead + b);
+        }
+        const __m256 s = score_group(group, x, len, format);
+        if (rows->n - i >= ROWS)
+            _mm256_storeu_ps(y + i, s);
+        else
+            _mm256_maskstore_ps(y + i, clsa_tail_mask(rows->n - i), s);
+    }
+}
+
+#define SCORE(name, format)                                                    \
+    static void score_##name##_avx2(float *y, const float *x, size_t len,      \
+                                    const struct clsa_rows *rows)              \
+    {                                                                          \
+        score(y, x, len, rows, format);                                        \
+    }
+
+SCORE(f32, CLSA_F32)
+SCORE(f16, CLSA_F16)
+SCORE(bf16, CLSA_BF16)
+SCORE(q8_0, CLSA_Q8_0)
+
+void clsa_avx2_score(struct clsa_simd *table)
+{
+    table->score[CLSA_F32] = score_f32_avx2;
+    table->score[CLSA_F16] = score_f16_avx2;
+    table->score[CLSA_BF16] = score_bf16_avx2;
+    table->score[CLSA_Q8_0] = score_q8_0_avx2;
+}
