@@ -328,8 +328,10 @@ typedef struct clsa_session_options {
     clsa_type kv_type;      /**< shared cache: F32, F16, BF16 (default), Q8_0 */
     clsa_type index_type;   /**< index keys: F32, BF16, I8 (default) */
     const char *attention;  /**< policy: "clsa", "clsa:K", "dense", "window:N",
-                                 "sink:N"; NULL: "clsa" with an indexer, else
-                                 "dense" */
+                                 "sink:N", "token:K", "reuse:K:M",
+                                 "longformer:N:G", "bigbird:N:G:R",
+                                 "blocks:K:B" or "h2o:K", see clsa(7); NULL:
+                                 "clsa" with an indexer, else "dense" */
     uint32_t prefill_block; /**< tokens read at once, 1..4096; 0: default */
     uint64_t reserved[8];   /**< 0 */
 } clsa_session_options;
@@ -458,7 +460,12 @@ CLSA_API const uint32_t *clsa_session_layer_rows(const clsa_session *session,
                                                  uint32_t layer,
                                                  size_t *count);
 
-/** Change the policy for the tokens to come, as in clsa_session_options. */
+/**
+ * Change the policy for the tokens to come, as in clsa_session_options. h2o has
+ * dropped rows that others need and has seen attention that others have not
+ * computed: to and from it only an empty session changes, others fail with
+ * CLSA_ERR_UNSUPPORTED.
+ */
 CLSA_API clsa_status clsa_session_set_attention(clsa_session *session,
                                                 const char *attention,
                                                 clsa_error *error);
@@ -467,7 +474,8 @@ CLSA_API clsa_status clsa_session_set_attention(clsa_session *session,
  * Forget all tokens from position `length` on. Where the windows no longer
  * hold what precedes it, that much is read again from the kept ids; with gated
  * retention that is everything, unless `length` is in the last chunk of 64.
- * @param length  0..clsa_session_length
+ * @param length  0..clsa_session_length; with h2o one of the two, or it fails
+ *                with CLSA_ERR_UNSUPPORTED
  */
 CLSA_API clsa_status clsa_session_truncate(clsa_session *session,
                                            uint64_t length, clsa_error *error);

@@ -19,6 +19,13 @@
 #define TOKENS    2600
 #define FILE_NAME "check_invariance.session"
 
+/* One of each policy. */
+static const char *const policies[] = {
+    "clsa:64",      "dense",      "window:300",       "sink:33",
+    "token:48",     "reuse:48:2", "longformer:90:10", "bigbird:90:10:128",
+    "blocks:96:16", "h2o:50"};
+#define POLICIES (sizeof policies / sizeof *policies)
+
 static const char *model_path;
 static clsa_model *model;
 static clsa_model_info info;
@@ -72,21 +79,23 @@ static void append(clsa_session *s, size_t from, size_t count)
                   "%s", error.message);
 }
 
-/* Same logits, bit for bit, and the same rows read. */
+/* Same logits, bit for bit, and the same rows read by every layer. */
 static void check_same(const clsa_session *a, const clsa_session *b)
 {
-    size_t n, m;
-    const uint32_t *rows = clsa_session_rows(a, &n);
-    const uint32_t *other = clsa_session_rows(b, &m);
     ck_assert(clsa_session_logits(a) && clsa_session_logits(b));
     ck_assert_int_eq(memcmp(clsa_session_logits(a), clsa_session_logits(b),
                             info.vocab * sizeof(float)),
                      0);
-    ck_assert_int_eq(rows != NULL, other != NULL);
-    if (!rows)
-        return;
-    ck_assert_uint_eq(n, m);
-    ck_assert_int_eq(memcmp(rows, other, n * sizeof *rows), 0);
+    for (uint32_t i = 0; i < info.layers - info.self_layers; i++) {
+        size_t n, m;
+        const uint32_t *rows = clsa_session_layer_rows(a, i, &n);
+        const uint32_t *other = clsa_session_layer_rows(b, i, &m);
+        ck_assert_int_eq(rows != NULL, other != NULL);
+        if (!rows)
+            continue;
+        ck_assert_uint_eq(n, m);
+        ck_assert_int_eq(memcmp(rows, other, n * sizeof *rows), 0);
+    }
 }
 
 static void setup(void)
@@ -148,22 +157,101 @@ END_TEST
 
 START_TEST(threads)
 {
-    static const char *const policies[] = {"clsa:64", "dense", "window:300"};
     for (uint32_t n = 1; n <= 5; n += 2) {
         clsa_model *other = open_model(n);
-        for (size_t i = 0; i < 3; i++) {
+        for (size_t i = 0; i < POLICIES; i++) {
             clsa_session *a =
                 open_session(model, policies[i], 256, CLSA_TYPE_BF16);
             clsa_session *b =
                 open_session(other, policies[i], 256, CLSA_TYPE_BF16);
-            append(a, 0, length(1300));
-            append(b, 0, length(1300));
+            append(a, 0, length(800));
+            append(b, 0, length(800));
             check_same(a, b);
             clsa_session_close(a);
             clsa_session_close(b);
         }
         clsa_model_close(other);
     }
+}
+END_TEST
+
+/* A fork and a saved session have the same and go on in the same way. */
+START_TEST(kept)
+{
+    for (size_t i = 0; i < POLICIES; i++) {
+        clsa_session_options options =
+            make_options(policies[i], 64, CLSA_TYPE_BF16);
+        clsa_session *a = open_session(model, policies[i], 7, CLSA_TYPE_BF16);
+        clsa_session *b, *c;
+        append(a, 0, length(500));
+        ck_assert_int_eq(clsa_session_fork(a, &b, NULL), CLSA_OK);
+        ck_assert_int_eq(clsa_session_save(b, FILE_NAME, NULL), CLSA_OK);
+        ck_assert_int_eq(
+            clsa_session_load(&c, model, FILE_NAME, &options, NULL), CLSA_OK);
+        check_same(a, b);
+        check_same(a, c);
+        append(b, length(600), 40); /* does not disturb */
+        append(a, length(500), 20);
+        append(c, length(500), 20);
+        check_same(a, c);
+        clsa_session_close(a);
+        clsa_session_close(b);
+        clsa_session_close(c);
+    }
+    remove(FILE_NAME);
+}
+END_TEST
+
+/* Truncation, and changes of the policy on the way. */
+START_TEST(changed)
+{
+    for (size_t i = 0; i + 1 < POLICIES; i++) { /* all but h2o */
+        clsa_session *a = open_session(model, policies[i], 256, CLSA_TYPE_BF16);
+        clsa_session *b = open_session(model, policies[0], 256, CLSA_TYPE_BF16);
+        append(a, 0, length(900));
+        ck_assert_int_eq(clsa_session_truncate(a, length(700), NULL), CLSA_OK);
+        append(a, length(700), 5);
+        append(b, 0, length(700));
+        ck_assert_int_eq(clsa_session_set_attention(b, policies[i], NULL),
+                         CLSA_OK);
+        append(b, length(700), 5);
+        check_same(a, b);
+        clsa_session_close(a);
+        clsa_session_close(b);
+    }
+}
+END_TEST
+
+/* What h2o has given up is gone: no way back but to the beginning. */
+START_TEST(evicted)
+{
+    clsa_session *a = open_session(model, "h2o:50", 256, CLSA_TYPE_BF16), *b;
+    clsa_session_stats stats, later;
+    clsa_error error;
+    append(a, 0, length(200));
+    ck_assert_int_eq(clsa_session_truncate(a, length(100), &error),
+                     CLSA_ERR_UNSUPPORTED);
+    ck_assert(strstr(error.message, "truncate it to 0") != NULL);
+    ck_assert_int_eq(clsa_session_set_attention(a, "dense", &error),
+                     CLSA_ERR_UNSUPPORTED);
+    ck_assert_int_eq(clsa_session_set_attention(a, "h2o:50", NULL), CLSA_OK);
+    ck_assert_uint_eq(clsa_session_length(a), length(200));
+    ck_assert_int_eq(clsa_session_truncate(a, 0, NULL), CLSA_OK);
+    append(a, 0, length(200));
+    b = open_session(model, "h2o:50", 256, CLSA_TYPE_BF16);
+    append(b, 0, length(200));
+    check_same(a, b);
+    clsa_session_close(b);
+    /* Memory does not grow: a page is 4096 rows. */
+    ck_assert_int_eq(clsa_session_truncate(a, 0, NULL), CLSA_OK);
+    ck_assert_int_eq(clsa_session_fill_random(a, 4000, 1, NULL), CLSA_OK);
+    clsa_session_get_stats(a, &stats);
+    append(a, 0, length(300));
+    clsa_session_get_stats(a, &later);
+    ck_assert_uint_eq(later.cache_bytes, stats.cache_bytes);
+    ck_assert_uint_eq(later.working_bytes, stats.working_bytes);
+    ck_assert_uint_eq(later.rows_read, 50);
+    clsa_session_close(a);
 }
 END_TEST
 
@@ -294,22 +382,20 @@ END_TEST
 
 START_TEST(batch)
 {
-    static const char *const policies[] = {"clsa", "dense", "window:100",
-                                           "sink:33", "clsa:64"};
     clsa_type types[] = {CLSA_TYPE_BF16, CLSA_TYPE_F32, CLSA_TYPE_Q8_0,
                          CLSA_TYPE_F16, CLSA_TYPE_BF16};
-    clsa_session *together[5], *alone[5];
+    clsa_session *together[POLICIES], *alone[POLICIES];
     if (info.head_size % 32)
         types[2] = CLSA_TYPE_F16; /* no blocks in such rows */
-    for (size_t i = 0; i < 5; i++) {
-        together[i] = open_session(model, policies[i], 256, types[i]);
-        alone[i] = open_session(model, policies[i], 256, types[i]);
-        append(together[i], 0, length(50 + 300 * i));
-        append(alone[i], 0, length(50 + 300 * i));
+    for (size_t i = 0; i < POLICIES; i++) {
+        together[i] = open_session(model, policies[i], 256, types[i % 5]);
+        alone[i] = open_session(model, policies[i], 256, types[i % 5]);
+        append(together[i], 0, length(50 + 150 * i));
+        append(alone[i], 0, length(50 + 150 * i));
         append(alone[i], i, 1);
     }
-    ck_assert_int_eq(clsa_batch_append(together, ids, 5, NULL), CLSA_OK);
-    for (size_t i = 0; i < 5; i++) {
+    ck_assert_int_eq(clsa_batch_append(together, ids, POLICIES, NULL), CLSA_OK);
+    for (size_t i = 0; i < POLICIES; i++) {
         check_same(together[i], alone[i]);
         clsa_session_close(together[i]);
         clsa_session_close(alone[i]);
@@ -393,13 +479,12 @@ static void keep(void *user, uint64_t position, const float *logits)
 /* Logits of many positions at once are those of reading up to each. */
 START_TEST(masked)
 {
-    static const char *const policies[] = {"clsa:64", "dense", "sink:33"};
     const size_t count = length(900), half = length(400);
     const size_t at[] = {0, 63, 64, 65, half, half + 1, count - 1};
     uint8_t mask[900] = {0};
     for (size_t i = 0; i < 7; i++)
         mask[at[i]] = 1;
-    for (size_t p = 0; p < 3; p++) {
+    for (size_t p = 0; p < POLICIES; p++) {
         struct seen seen = {malloc(7 * info.vocab * sizeof(float)), 0};
         clsa_append how = {.want = CLSA_WANT_MASK,
                            .mask = mask,
@@ -448,6 +533,8 @@ static void add_case(Suite *suite, const char *name, void (*set_up)(void))
     tcase_set_timeout(tc, 900);
     tcase_add_test(tc, blocks);
     tcase_add_test(tc, threads);
+    tcase_add_test(tc, kept);
+    tcase_add_test(tc, changed);
     tcase_add_test(tc, forked);
     tcase_add_test(tc, saved);
     tcase_add_test(tc, replaced);
@@ -468,6 +555,11 @@ int main(void)
         printf("under an emulator: a small model, texts a quarter as long\n");
     }
     Suite *suite = suite_create("invariance");
+    TCase *tc = tcase_create("h2o");
+    tcase_add_unchecked_fixture(tc, setup_windows, teardown);
+    tcase_set_timeout(tc, 900);
+    tcase_add_test(tc, evicted);
+    suite_add_tcase(suite, tc);
     add_case(suite, "windows", setup_windows);
     add_case(suite, "retention", setup_retention);
     SRunner *runner = srunner_create(suite);

@@ -84,6 +84,12 @@ TYPES = ('good-f32', 'good-f16', 'good-q8_0', 'good-q4_0', 'good-mixed-types',
          'good-k-quants')
 
 
+# Policies of all others; those with long texts of some.
+LAYERS = ('longformer:4:2', 'token:5', 'reuse:5:2', 'blocks:12:4', 'h2o:6')
+LONG = ('bigbird:20:3:128', 'bigbird:7:70:64', 'blocks:64:8', 'h2o:33',
+        'token:70', 'reuse:300:3')
+
+
 def selection_margin(model, ids, k):
     """Distance of the k-th from the next index score, in deviations."""
     H = model.self_decoder(np.asarray(ids))
@@ -114,12 +120,19 @@ def expected_logits(path, name):
     if name not in TYPES:
         plan += [(lists[0], 'dense'), (lists[2], 'window:5'),
                  (lists[2], 'sink:6')]
+        plan += [(lists[2], p) for p in LAYERS]
+    if name in ('good-clsa', 'good-no-indexer'):
+        long = [int(i) for i in random.randint(0, vocab, 333)]
+        plan += [(long, p) for p in LONG]
     cases = []
     for ids, policy in plan:
         logits, rows = model.logits(ids, policy=policy, want_rows=True)
+        assert model.gap > 1e-4, (name, policy, model.gap)
+        rows = [rows[0]] if isinstance(rows[0], np.ndarray) else rows[0]
+        rows = [[int(r) for r in layer] for layer in rows]
         cases.append('{"ids": %s, "policy": "%s", "rows": %s, "logits": [%s]}'
                      % (json.dumps(ids), policy,
-                        json.dumps([int(r) for r in rows[0]]),
+                        json.dumps(rows if len(rows) > 1 else rows[0]),
                         ','.join('%.6g' % z for z in logits[0])))
     return ('{"model": "%s.gguf", "cases": [\n' % name +
             ',\n'.join(cases) + '\n]}\n')
@@ -135,8 +148,9 @@ Written by `tests/make_models.py`, the same bytes every time; do not edit.
 
 Tiny networks with random weights, one for each variant of clsa-gguf(5). The
 JSON file beside each holds cases of the reference: `ids`, `policy`, the
-cache `rows` that the last token reads, and its `logits`. Selections have a
-margin, so that rounding the index keys does not change them.
+cache `rows` that the last token reads (a list for each layer where they differ
+by policy), and its `logits`. Selections have a margin, so that rounding the
+index keys does not change them.
 
 | file | what is in it |
 |---|---|

@@ -99,19 +99,37 @@ static int write_logits(struct logits *logits, const float *values)
     return CLI_DONE;
 }
 
-/* The rows of the last token; all of them where the policy is dense. */
-static int add_rows(struct logits *logits)
+/* Rows as a list; all of them where the policy is dense. */
+static int add_list(const struct logits *logits, const uint32_t *rows,
+                    size_t count, json_t *to)
 {
-    size_t count = 0, i;
-    const uint32_t *rows = clsa_session_rows(logits->session, &count);
     json_t *list = json_array();
+    size_t i;
 
     if (rows == NULL)
         count = clsa_session_length(logits->session);
     for (i = 0; i < count; i++)
         CLI_TRY(cli_json_append(
             list, json_integer(rows != NULL ? rows[i] : (json_int_t)i)));
-    return cli_json_append(logits->rows, list);
+    return cli_json_append(to, list);
+}
+
+/* The rows of the last token: a list, or one for each layer where they are
+   not the same. */
+static int add_rows(struct logits *logits)
+{
+    const clsa_session *session = logits->session;
+    size_t count = 0;
+    const uint32_t *rows = clsa_session_rows(session, &count), *layer;
+    json_t *lists;
+    uint32_t i;
+
+    if (clsa_session_layer_rows(session, 0, &count) == rows)
+        return add_list(logits, rows, count, logits->rows);
+    lists = json_array();
+    for (i = 0; (layer = clsa_session_layer_rows(session, i, &count)); i++)
+        CLI_TRY(add_list(logits, layer, count, lists));
+    return cli_json_append(logits->rows, lists);
 }
 
 static int add_result(struct logits *logits, const struct cli_ids *ids,

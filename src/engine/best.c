@@ -58,3 +58,38 @@ size_t clsa_best_rows(struct clsa_step *step, unsigned workers, size_t i,
     clsa_index_order(rows, n, (uint32_t *)merge);
     return n;
 }
+
+/* ----------------------------------------------------- by queries of a layer
+ */
+
+size_t clsa_best_mean_size(const struct clsa_session *session)
+{
+    const struct clsa_heads *hd = &session->model->hp.cross;
+    return (size_t)hd->g * hd->e;
+}
+
+void clsa_best_mean(struct clsa_step *step, const struct clsa_worker *w,
+                    size_t i)
+{
+    const struct clsa_heads *hd = &step->model->hp.cross;
+    struct clsa_scratch *s = step->model->scratch;
+    const float *q = s->q + i * hd->h * hd->e;
+    float *mean = clsa_policy_scratch(s, i);
+    if (i % w->count != w->id)
+        return;
+    for (uint32_t head = 0; head < hd->g; head++, mean += hd->e)
+        for (uint32_t v = 0; v < hd->e; v++) {
+            float sum = 0;
+            for (uint32_t j = 0; j < hd->r; j++)
+                sum += q[(head * hd->r + j) * hd->e + v];
+            mean[v] = sum / (float)hd->h;
+        }
+}
+
+void clsa_best_by_mean(struct clsa_step *step, const struct clsa_worker *w,
+                       size_t i)
+{
+    const struct clsa_scan by_keys = {
+        .mean = clsa_policy_scratch(step->model->scratch, i)};
+    clsa_best_scan(step, w, i, &by_keys);
+}

@@ -123,6 +123,8 @@ clsa_status clsa_session_fill_random(clsa_session *session, uint64_t tokens,
     session->length = session->cache.length = tokens;
     session->window.base = session->window.exact = tokens - window_rows(&f);
     session->window.end = tokens;
+    if (session->policy.type->filled)
+        session->policy.type->filled(session);
     session->has_logits = false;
     return CLSA_OK;
 }

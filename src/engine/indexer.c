@@ -97,7 +97,12 @@ static size_t score_run(const struct keys *keys, size_t i, float *score,
     const struct clsa_scan *scan = keys->scan;
     uint64_t left = scan->n - *first;
     size_t rows = left < CLSA_SCAN_RUN ? (size_t)left : CLSA_SCAN_RUN;
-    clsa_cache_scan(scan->cache, keys->simd, *first, rows, scan->query, score);
+    if (scan->mean)
+        clsa_cache_score(scan->cache, keys->simd, *first, rows, scan->mean,
+                         score);
+    else
+        clsa_cache_scan(scan->cache, keys->simd, *first, rows, scan->query,
+                        score);
     return rows;
 }
 

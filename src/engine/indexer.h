@@ -54,7 +54,8 @@ struct clsa_scan {
     const struct clsa_simd *simd;
     uint64_t n;
     size_t k;
-    const struct clsa_index_query *query; /* scores index keys */
+    const struct clsa_index_query *query; /* scores index keys, */
+    const float *mean; /* [g e], or this the K rows; the other is NULL */
 };
 
 /*

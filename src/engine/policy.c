@@ -9,10 +9,10 @@
 #include "src/engine/policy.h"
 
 static const struct clsa_policy_type *const types[] = {
-    &clsa_policy_clsa,
-    &clsa_policy_dense,
-    &clsa_policy_window,
-    &clsa_policy_sink,
+    &clsa_policy_clsa,       &clsa_policy_dense,   &clsa_policy_window,
+    &clsa_policy_sink,       &clsa_policy_token,   &clsa_policy_reuse,
+    &clsa_policy_longformer, &clsa_policy_bigbird, &clsa_policy_blocks,
+    &clsa_policy_h2o,
 };
 
 #define TYPES (sizeof types / sizeof *types)

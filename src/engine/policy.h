@@ -93,7 +93,9 @@ struct clsa_policy_type {
 };
 
 extern const struct clsa_policy_type clsa_policy_clsa, clsa_policy_dense,
-    clsa_policy_window, clsa_policy_sink;
+    clsa_policy_window, clsa_policy_sink, clsa_policy_token, clsa_policy_reuse,
+    clsa_policy_longformer, clsa_policy_bigbird, clsa_policy_blocks,
+    clsa_policy_h2o;
 
 /* Parses NAME[:NUMBER]... NULL stands for "clsa" where the model has an
    indexer, else for "dense". */

@@ -246,6 +246,9 @@ clsa_status clsa_session_set_attention(clsa_session *session,
                                        const char *attention, clsa_error *error)
 {
     struct clsa_session next = *session;
+    if (clsa_session_streams(session) && attention &&
+        strcmp(attention, session->attention) == 0)
+        return CLSA_OK;
     next.set = (struct clsa_working_set){0};
     next.policy.type = NULL;
     next.policy_state = NULL;
@@ -297,8 +300,10 @@ clsa_status clsa_session_truncate(clsa_session *session, uint64_t length,
                          (unsigned long long)length,
                          (unsigned long long)session->length);
     if (clsa_session_streams(session) && length > 0) {
-        if (length == session->length)
+        if (length == session->length) {
+            session->has_logits = false;
             return CLSA_OK;
+        }
         return clsa_fail(error, CLSA_ERR_UNSUPPORTED,
                          "cannot truncate a session with %s to %llu tokens: "
                          "the rows it gave up since are gone; truncate it to "

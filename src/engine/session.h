@@ -74,6 +74,7 @@ static inline bool clsa_session_streams(const struct clsa_session *session)
 /* Bytes to or from a session file. */
 clsa_status clsa_stream_transfer(struct clsa_stream *stream, void *data,
                                  size_t size);
+clsa_status clsa_stream_damaged(const struct clsa_stream *stream);
 bool clsa_stream_writes(const struct clsa_stream *stream);
 
 /* Make eval_sets where they are missing. */

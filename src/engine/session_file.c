@@ -71,7 +71,7 @@ bool clsa_stream_writes(const struct clsa_stream *s)
     return s->writing;
 }
 
-static clsa_status damaged(const struct clsa_stream *s)
+clsa_status clsa_stream_damaged(const struct clsa_stream *s)
 {
     return clsa_fail(
         s->error, CLSA_ERR_FORMAT,
@@ -118,7 +118,7 @@ static clsa_status transfer_layer_rows(struct clsa_stream *s,
         CLSA_TRY(clsa_stream_transfer(s, &ses->layer_count[i],
                                       sizeof *ses->layer_count));
         if (ses->layer_count[i] > slots)
-            return damaged(s);
+            return clsa_stream_damaged(s);
         CLSA_TRY(clsa_stream_transfer(s, ses->layer_rows + i * slots,
                                       ses->layer_count[i] *
                                           sizeof *ses->layer_rows));
@@ -317,9 +317,9 @@ static clsa_status read_header(struct clsa_stream *s, struct header *h,
     CLSA_TRY(clsa_stream_transfer(s, h, sizeof *h));
     clsa_status status = check_header(s, h, session);
     if (status == CLSA_ERR_MISMATCH || status == CLSA_ERR_FULL)
-        return is_whole(s) ? status : damaged(s);
+        return is_whole(s) ? status : clsa_stream_damaged(s);
     if (!status && !header_fits(h, session))
-        return damaged(s);
+        return clsa_stream_damaged(s);
     return status;
 }
 
@@ -340,12 +340,15 @@ static clsa_status read_all(struct clsa_stream *s, struct clsa_session *session)
     expected = XXH3_64bits_digest(s->hash);
     CLSA_TRY(clsa_stream_transfer(s, &sum, sizeof sum));
     if (sum != expected || fgetc(s->file) != EOF || !state_is_sane(session, &h))
-        return damaged(s);
+        return clsa_stream_damaged(s);
     if (h.window_exact > h.window_first)
         session->window.exact = h.window_exact;
     session->length = session->cache.length = h.length;
     session->has_logits = h.has_logits;
-    if (session->last_rows && !clsa_session_streams(session))
+    if (session->last_rows && clsa_session_streams(session)) {
+        session->last_rows = session->set.rows;
+        session->last_count = (size_t)h.last_count;
+    } else if (session->last_rows)
         clsa_session_restore_set(session, (size_t)h.last_count);
     return CLSA_OK;
 }

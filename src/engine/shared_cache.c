@@ -244,3 +244,13 @@ void clsa_cache_scan(const struct clsa_cache *cache,
     else
         simd->scan_bf16(score, keys, n, l->index_size, query);
 }
+
+void clsa_cache_score(const struct clsa_cache *cache,
+                      const struct clsa_simd *simd, uint64_t first, size_t n,
+                      const float *x, float *score)
+{
+    const struct clsa_cache_layout *l = &cache->layout;
+    const struct clsa_rows rows = {
+        .k = clsa_cache_row(cache, first), .stride = l->row_bytes, .n = n};
+    simd->score[l->kv](score, x, (size_t)l->g * l->e, &rows);
+}

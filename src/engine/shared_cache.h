@@ -104,4 +104,9 @@ void clsa_cache_scan(const struct clsa_cache *cache,
                      const struct clsa_simd *simd, uint64_t first, size_t n,
                      const struct clsa_index_query *query, float *score);
 
+/* The same by the K of all heads, side by side: x [g e] . k. */
+void clsa_cache_score(const struct clsa_cache *cache,
+                      const struct clsa_simd *simd, uint64_t first, size_t n,
+                      const float *x, float *score);
+
 #endif /* CLSA_ENGINE_SHARED_CACHE_H */

@@ -129,12 +129,31 @@ void clsa_route(struct clsa_step *step, const struct clsa_worker *w);
 void clsa_choose(struct clsa_step *step, const struct clsa_worker *w,
                  uint32_t layer);
 
+/* The floats of a policy for wanted column i. */
+static inline float *clsa_policy_scratch(const struct clsa_scratch *s, size_t i)
+{
+    return s->policy + i * s->each;
+}
+
 /* For policies: the search of all workers for the best rows of wanted column
    i, by what `by` says, then its outcome as clsa_policy_type's `rows`. */
 void clsa_best_scan(struct clsa_step *step, const struct clsa_worker *w,
                     size_t i, const struct clsa_scan *by);
 size_t clsa_best_rows(struct clsa_step *step, unsigned workers, size_t i,
                       uint32_t *rows);
+
+/*
+ * The same by the queries of a layer, the score of a row being the mean over
+ * query heads of q . k: `scratch`, `begin` and `scan` of a policy. Heads are
+ * taken together before the scan: for those of one KV head the sum of q . k is
+ * that of (sum of q) . k, so a row costs one product with the K of all its
+ * heads, which lie side by side.
+ */
+size_t clsa_best_mean_size(const struct clsa_session *session);
+void clsa_best_mean(struct clsa_step *step, const struct clsa_worker *w,
+                    size_t i);
+void clsa_best_by_mean(struct clsa_step *step, const struct clsa_worker *w,
+                       size_t i);
 
 void clsa_cross_decoder(struct clsa_step *step, const struct clsa_worker *w);
 void clsa_head(struct clsa_step *step, const struct clsa_worker *w);

@@ -28,7 +28,7 @@ clsa_status clsa_working_set_open(struct clsa_working_set *set,
     s.v = s.k + layout->g * s.strip_bytes;
     rows = clsa_round_up(rows, CLSA_CACHE_LINE);
     uint32_t *list = (uint32_t *)(void *)(s.k + rows);
-    s.rows = list;
+    s.lists = s.rows = list;
     s.order = list + capacity;
     s.fresh = list + 2 * capacity;
     s.next = list + 3 * capacity;
@@ -84,6 +84,16 @@ void clsa_working_set_select(struct clsa_working_set *set, size_t n)
     set->next = rows;
     set->n = n;
     set->new_count = fresh;
+}
+
+void clsa_working_set_copy(struct clsa_working_set *to,
+                           const struct clsa_working_set *from)
+{
+    memcpy(to->k, from->k, (size_t)((unsigned char *)from->lists - from->k));
+    memcpy(to->rows, from->rows, from->n * sizeof *to->rows);
+    memcpy(to->order, from->order, from->n * sizeof *to->order);
+    to->n = from->n;
+    to->new_count = 0;
 }
 
 void clsa_working_set_gather(struct clsa_working_set *set,

@@ -26,6 +26,7 @@ struct clsa_working_set {
     uint32_t *fresh;  /* [new_count] indices into rows */
     uint32_t *next;   /* [capacity] the list being made */
     uint32_t *spare;  /* [capacity] scratch: slots */
+    uint32_t *lists;  /* the five lists, behind K and V */
     unsigned char *k, *v;
     size_t head_bytes;  /* one row of one head */
     size_t strip_bytes; /* [capacity] rows of one head */
@@ -45,6 +46,10 @@ void clsa_working_set_clear(struct clsa_working_set *set);
  * keep their slots, `fresh` lists the others. One thread.
  */
 void clsa_working_set_select(struct clsa_working_set *set, size_t n);
+
+/* Have the rows and the bytes of another set of the same kind. */
+void clsa_working_set_copy(struct clsa_working_set *to,
+                           const struct clsa_working_set *from);
 
 /* Copy this worker's share of the fresh rows from the cache. */
 void clsa_working_set_gather(struct clsa_working_set *set,
