@@ -520,6 +520,7 @@ typedef struct clsa_session_stats {
     double phase_ms[6];     /**< last step: self, index, select, gather,
                                  cross, head */
     uint64_t policy_bytes;  /**< what the policy keeps besides */
+    uint64_t search_bytes;  /**< read to choose rows for the last token */
     double attend_ms;       /**< of cross: attention over the rows */
 } clsa_session_stats;
 

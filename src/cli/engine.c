@@ -152,6 +152,39 @@ int cli_append(clsa_session *session, const int32_t *ids, size_t count,
     return CLI_DONE;
 }
 
+static int read_again(const clsa_session *session, const char *attention,
+                      clsa_session *fork)
+{
+    static const clsa_append only_read = {.want = CLSA_WANT_NONE};
+    size_t count = (size_t)clsa_session_length(session);
+    clsa_error error;
+
+    if (clsa_session_truncate(fork, 0, &error) != CLSA_OK ||
+        clsa_session_set_attention(fork, attention, &error) != CLSA_OK)
+        return cli_fail_error(&error);
+    return cli_append(fork, clsa_session_tokens(session), count, &only_read,
+                      CLI_QUIET);
+}
+
+int cli_fork(const clsa_session *session, const char *attention,
+             clsa_session **fork)
+{
+    clsa_error error;
+    clsa_status changed;
+    int status = CLI_DONE;
+
+    if (clsa_session_fork(session, fork, &error) != CLSA_OK)
+        return cli_fail_error(&error);
+    changed = clsa_session_set_attention(*fork, attention, &error);
+    if (changed == CLSA_ERR_UNSUPPORTED && clsa_session_length(session) > 0)
+        status = read_again(session, attention, *fork);
+    else if (changed != CLSA_OK)
+        status = cli_fail_error(&error);
+    if (status != CLI_DONE)
+        clsa_session_close(*fork);
+    return status;
+}
+
 int cli_tokenize(const clsa_model *model, const char *text, size_t size,
                  unsigned flags, struct cli_ids *ids)
 {
@@ -205,6 +238,9 @@ int cli_policies_check(const struct cli_policies *policies,
             CLSA_OK)
             return where == NULL ? cli_fail_option(&error)
                                  : cli_fail("%s: %s", where, error.message);
+    /* what is read for all of them is read by one that computes least */
+    if (clsa_session_set_attention(session, "dense", &error) != CLSA_OK)
+        return cli_fail_error(&error);
     return CLI_DONE;
 }
 

@@ -45,6 +45,13 @@ const char *cli_attention(const struct cli_common *common,
 int cli_append(clsa_session *session, const int32_t *ids, size_t count,
                const clsa_append *how, uint64_t base);
 
+/*
+ * A fork of a session under another policy. Where the policy cannot go on from
+ * what another one has left, the tokens are read again.
+ */
+int cli_fork(const clsa_session *session, const char *attention,
+             clsa_session **fork);
+
 /* Tokenise a text; add the ids to those there are. */
 int cli_tokenize(const clsa_model *model, const char *text, size_t size,
                  unsigned flags, struct cli_ids *ids);

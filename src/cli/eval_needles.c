@@ -2,7 +2,8 @@
 /*
  * eval needles: how many planted facts each policy recalls. What the
  * questions on a context have in common is read once; every question is then
- * asked under every policy in a fork of its own, greedily.
+ * asked under every policy in a fork of its own, greedily. A policy that keeps
+ * what it has seen of each token reads it for itself, once.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -94,11 +95,8 @@ static int ask_fork(struct evaluation *work, clsa_session *fork,
     const char *name = work->policies.names[policy];
     size_t rest = question->ids.count - line->common;
     struct cli_text output = {0};
-    clsa_error error;
     int status, verdict = 0;
 
-    if (clsa_session_set_attention(fork, name, &error) != CLSA_OK)
-        return cli_fail_error(&error);
     CLI_TRY(cli_append(fork, question->ids.ids + line->common, rest, &last,
                        work->done));
     work->done += rest;
@@ -112,26 +110,32 @@ static int ask_fork(struct evaluation *work, clsa_session *fork,
     return status;
 }
 
-/* Ask one question under one policy. */
-static int ask(struct evaluation *work, const struct cli_needle *line,
-               const struct cli_question *question, size_t policy)
+/* Ask the questions on a context, each in a fork of `session`, which has read
+   what they have in common under the policy. */
+static int ask_all(struct evaluation *work, const clsa_session *session,
+                   const struct cli_needle *line, size_t policy)
 {
     clsa_session *fork;
     clsa_error error;
-    int status;
+    size_t i;
+    int status = CLI_DONE;
 
-    if (clsa_session_fork(work->session, &fork, &error) != CLSA_OK)
-        return cli_fail_error(&error);
-    status = ask_fork(work, fork, line, question, policy);
-    clsa_session_close(fork);
+    for (i = 0; i < line->count && status == CLI_DONE; i++) {
+        if (clsa_session_fork(session, &fork, &error) != CLSA_OK)
+            return cli_fail_error(&error);
+        status = ask_fork(work, fork, line, &line->questions[i], policy);
+        clsa_session_close(fork);
+    }
     return status;
 }
 
 static int ask_line(struct evaluation *work, const struct cli_needle *line)
 {
     static const clsa_append only_read = {.want = CLSA_WANT_NONE};
+    clsa_session *session;
     clsa_error error;
-    size_t i, policy;
+    size_t policy;
+    int status = CLI_DONE;
 
     if (clsa_session_truncate(work->session, 0, &error) != CLSA_OK)
         return cli_fail_error(&error);
@@ -139,10 +143,14 @@ static int ask_line(struct evaluation *work, const struct cli_needle *line)
         CLI_TRY(cli_append(work->session, line->questions[0].ids.ids,
                            line->common, &only_read, work->done));
     work->done += line->common;
-    for (i = 0; i < line->count; i++)
-        for (policy = 0; policy < work->policies.count; policy++)
-            CLI_TRY(ask(work, line, &line->questions[i], policy));
-    return CLI_DONE;
+    for (policy = 0; policy < work->policies.count && status == CLI_DONE;
+         policy++) {
+        CLI_TRY(
+            cli_fork(work->session, work->policies.names[policy], &session));
+        status = ask_all(work, session, line, policy);
+        clsa_session_close(session);
+    }
+    return status;
 }
 
 /* Tokens to read, for the progress. */

@@ -41,7 +41,8 @@ static int measure_step(clsa_session **sessions, struct cli_plan *plan)
     clsa_session_get_stats(sessions[0], &stats);
     plan->context = clsa_session_context(sessions[0]);
     plan->windows = plan->batch * stats.window_bytes;
-    plan->working_set = plan->batch * stats.working_bytes;
+    plan->working_set =
+        plan->batch * (stats.working_bytes + stats.policy_bytes);
     plan->scratch = stats.scratch_bytes;
     return CLI_DONE;
 }

@@ -67,17 +67,10 @@ static int score_policy(struct cli_scorer *scorer, size_t policy,
                        .on_logits = add_loss,
                        .user = &target};
     clsa_session *fork;
-    clsa_error error;
-    int status = CLI_DONE;
+    int status;
 
-    if (clsa_session_fork(scorer->session, &fork, &error) != CLSA_OK)
-        return cli_fail_error(&error);
-    if (clsa_session_set_attention(fork, scorer->policies->names[policy],
-                                   &error) != CLSA_OK)
-        status = cli_fail_error(&error);
-    else
-        status =
-            cli_append(fork, ids + first, count - first, &how, scorer->done);
+    CLI_TRY(cli_fork(scorer->session, scorer->policies->names[policy], &fork));
+    status = cli_append(fork, ids + first, count - first, &how, scorer->done);
     clsa_session_close(fork);
     scorer->done += count - first;
     return status;

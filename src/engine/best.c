@@ -93,3 +93,15 @@ void clsa_best_by_mean(struct clsa_step *step, const struct clsa_worker *w,
         .mean = clsa_policy_scratch(step->model->scratch, i)};
     clsa_best_scan(step, w, i, &by_keys);
 }
+
+/* The K of all rows, in each layer that chooses. */
+uint64_t clsa_best_searched(const struct clsa_session *session)
+{
+    const struct clsa_hparams *hp = &session->model->hp;
+    uint64_t layers = 0;
+    for (uint32_t i = 0; i < hp->layers - hp->self_layers; i++)
+        layers += clsa_policy_chooses(&session->policy, i);
+    return session->length > session->policy.rows
+               ? layers * session->length * session->cache.layout.row_bytes / 2
+               : 0;
+}

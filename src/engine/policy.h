@@ -76,6 +76,9 @@ struct clsa_policy_type {
     void (*seen)(struct clsa_step *step, const struct clsa_worker *w, size_t i,
                  const struct clsa_attention *attention);
 
+    /* Bytes that were read to choose the rows of the last token. */
+    uint64_t (*searched)(const struct clsa_session *session);
+
     /*
      * State of a session, in its policy_state and policy_bytes. Without open
      * there is none. What `copy` and `transfer` leave out is made again from

@@ -199,6 +199,17 @@ static size_t choose(struct clsa_step *step, unsigned workers, size_t i,
            clsa_policy_run(rows + used, window, column->position + 1 - window);
 }
 
+/* The mean keys, in every layer. */
+static uint64_t searched(const struct clsa_session *session)
+{
+    const struct clsa_hparams *hp = &session->model->hp;
+    uint64_t own =
+        session->length ? (session->length - 1) / block_of(session) : 0;
+    uint64_t blocks = own < WINDOW_BLOCKS - 1 ? 0 : own - (WINDOW_BLOCKS - 1);
+    return (hp->layers - hp->self_layers) * blocks * hp->cross.g * hp->cross.e *
+           sizeof(float);
+}
+
 const struct clsa_policy_type clsa_policy_blocks = {
     .name = "blocks",
     .form = "blocks:K:B",
@@ -211,6 +222,7 @@ const struct clsa_policy_type clsa_policy_blocks = {
     .begin = make_means,
     .scan = scan,
     .rows = choose,
+    .searched = searched,
     .open = open_means,
     .close = close_means,
     .truncate = truncate_means,

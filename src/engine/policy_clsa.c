@@ -16,6 +16,14 @@ static void scan(struct clsa_step *step, const struct clsa_worker *w, size_t i)
     clsa_best_scan(step, w, i, &by_index);
 }
 
+/* Keys, and their scales where they have some. */
+static uint64_t searched(const struct clsa_session *session)
+{
+    const struct clsa_cache_layout *l = &session->cache.layout;
+    size_t key = l->key_bytes + (l->index == CLSA_TYPE_I8 ? sizeof(float) : 0);
+    return session->length > session->policy.rows ? session->length * key : 0;
+}
+
 const struct clsa_policy_type clsa_policy_clsa = {
     .name = "clsa",
     .form = "clsa, clsa:K (K >= 1)",
@@ -26,4 +34,5 @@ const struct clsa_policy_type clsa_policy_clsa = {
     .set = set,
     .scan = scan,
     .rows = clsa_best_rows,
+    .searched = searched,
 };

@@ -152,6 +152,15 @@ static void add_attention(struct clsa_step *step, const struct clsa_worker *w,
                      n - first < CHUNK ? n - first : CHUNK);
 }
 
+/* K again, by every query head of every layer. */
+static uint64_t searched(const struct clsa_session *session)
+{
+    const struct clsa_hparams *hp = &session->model->hp;
+    const struct kept *k = session->policy_state;
+    return (uint64_t)(hp->layers - hp->self_layers) * k->n * hp->cross.h *
+           session->cache.layout.head_bytes;
+}
+
 static void copy_kept(struct clsa_session *to, const struct clsa_session *from)
 {
     const struct kept *k = from->policy_state;
@@ -215,6 +224,7 @@ const struct clsa_policy_type clsa_policy_h2o = {
     .set = set,
     .rows = add_row,
     .seen = add_attention,
+    .searched = searched,
     .open = open_kept,
     .close = close_kept,
     .truncate = truncate_kept,

@@ -29,4 +29,5 @@ const struct clsa_policy_type clsa_policy_reuse = {
     .begin = clsa_best_mean,
     .scan = clsa_best_by_mean,
     .rows = clsa_best_rows,
+    .searched = clsa_best_searched,
 };

@@ -429,6 +429,9 @@ void clsa_session_get_stats(const clsa_session *session,
         .working_bytes = session->set.bytes * sets,
         .scratch_bytes = session->model->scratch->bytes,
         .policy_bytes = session->policy_bytes,
+        .search_bytes = session->policy.type->searched && session->has_logits
+                            ? session->policy.type->searched(session)
+                            : 0,
         .attend_ms = session->phase_ms[CLSA_PHASE_ATTEND],
         .rows_read = session->rows_read,
         .rows_changed = session->rows_changed,

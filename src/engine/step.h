@@ -154,6 +154,7 @@ void clsa_best_mean(struct clsa_step *step, const struct clsa_worker *w,
                     size_t i);
 void clsa_best_by_mean(struct clsa_step *step, const struct clsa_worker *w,
                        size_t i);
+uint64_t clsa_best_searched(const struct clsa_session *session);
 
 void clsa_cross_decoder(struct clsa_step *step, const struct clsa_worker *w);
 void clsa_head(struct clsa_step *step, const struct clsa_worker *w);
