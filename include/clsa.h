@@ -522,6 +522,8 @@ typedef struct clsa_session_stats {
     uint64_t policy_bytes;  /**< what the policy keeps besides */
     uint64_t search_bytes;  /**< read to choose rows for the last token */
     double attend_ms;       /**< of cross: attention over the rows */
+    double route_ms;        /**< of index, select and gather: what it takes to
+                                 choose and copy the rows of this policy */
 } clsa_session_stats;
 
 CLSA_API void clsa_session_get_stats(const clsa_session *session,

@@ -15,7 +15,7 @@
 
 static const struct cli_command *const kinds[] = {
     &cli_command_bench_machine, &cli_command_bench_kernels,
-    &cli_command_bench_decode, NULL};
+    &cli_command_bench_decode, &cli_command_bench_compare, NULL};
 
 static int bench_run_kind(int argc, char **argv)
 {

@@ -102,15 +102,14 @@ void bench_cost_of(const struct bench_step *s, const struct bench_peaks *peaks,
     double self = info->self_layers, cross = info->layers - self;
     double row = bench_row_bytes(s->kv_type, 2 * ge), fma;
     double seen = s->depth + 1 < info->window ? s->depth + 1 : info->window;
-    double windows, read, keys;
+    double windows, read;
     int i;
 
     fma = peaks->fma_gflops / 2;
     memset(cost, 0, sizeof *cost);
     for (i = 0; i < BENCH_PRODUCTS; i++)
         cost->weights += s->weights->bytes[i];
-    keys = s->scans ? s->batch * s->depth : 0;
-    cost->index = keys * bench_row_bytes(s->index_type, info->index_size);
+    cost->index = s->batch * s->searched;
     cost->gather = s->batch * s->changed * row;
     windows = s->batch * self * seen * 2 * ge * (double)sizeof(float);
     read = s->batch * cross * s->rows * row;
@@ -119,8 +118,9 @@ void bench_cost_of(const struct bench_step *s, const struct bench_peaks *peaks,
     cost->ms = cost_of_weights(s, peaks, stream_gbs);
     cost->ms +=
         phase(windows, stream_gbs, s->batch * self * seen * 2 * he, fma);
-    cost->ms += phase(cost->index, stream_gbs, keys * info->index_size,
-                      s->index_type == CLSA_TYPE_I8 ? peaks->int8_gmacs : fma);
+    cost->ms += phase(
+        cost->index, stream_gbs, s->batch * s->search_macs,
+        s->indexed && s->index_type == CLSA_TYPE_I8 ? peaks->int8_gmacs : fma);
     if (cost->gather > 0)
         cost->ms += cost->gather / peaks->gather_gbs * 1e-6;
     cost->ms += phase(read, s->dense ? stream_gbs : set_gbs,

@@ -28,9 +28,11 @@ struct bench_step {
     const struct bench_weights *weights;
     clsa_type kv_type, index_type;
     double depth, batch;
-    double rows;    /* that the cross-decoder reads, per sequence */
-    double changed; /* of them gathered, per sequence */
-    int scans, dense;
+    double rows;        /* that the cross-decoder reads, per sequence */
+    double changed;     /* of them gathered, per sequence */
+    double searched;    /* bytes read to choose rows, per sequence */
+    double search_macs; /* and what is computed of them */
+    int dense, indexed; /* indexed: the search is that of the index */
 };
 
 struct bench_cost {

@@ -12,94 +12,24 @@
 
 #include "src/cli/bench_measure.h"
 #include "src/cli/commands.h"
+#include "src/cli/compare.h"
 #include "src/cli/machine.h"
 #include "src/cli/message.h"
 #include "src/cli/plan.h"
 #include "src/cli/progress.h"
 #include "src/cli/shape.h"
 
-enum { LIST = 32, MIN_STEPS = 20 };
-
 /* Of --type where it is not given: index keys have it, weights never. */
 #define NO_TYPE CLSA_TYPE_I8
 
-struct decode_options {
-    struct cli_common common;
-    const char *shape, *depth, *batch, *fill;
-    clsa_type type;
-    uint64_t steps;
-};
-
-static const struct cli_option decode_table[] = {
-    {.kind = CLI_TEXT,
-     .name = "shape",
-     .argument = "SHAPE",
-     .help = "random weights: tiny, 1b, 3b or KEY=V,...",
-     .offset = offsetof(struct decode_options, shape)},
-    {.kind = CLI_TYPE,
-     .name = "type",
-     .argument = CLI_WEIGHT_TYPES,
-     .help = "type of random weights; default: q8_0",
-     .offset = offsetof(struct decode_options, type)},
-    {.kind = CLI_TEXT,
-     .name = "depth",
-     .argument = "N,...",
-     .help = "tokens in the cache before; default: 1K,128K",
-     .offset = offsetof(struct decode_options, depth)},
-    {.kind = CLI_TEXT,
-     .name = "batch",
-     .argument = "N,...",
-     .help = "sequences in a step; default: 1",
-     .offset = offsetof(struct decode_options, batch)},
-    {.kind = CLI_TEXT,
-     .name = "fill",
-     .argument = "random|text:FILE",
-     .help = "what is in the cache; default: random",
-     .offset = offsetof(struct decode_options, fill)},
-    {.kind = CLI_SIZE,
-     .name = "steps",
-     .argument = "N",
-     .help = "measured steps; default: 20",
-     .offset = offsetof(struct decode_options, steps),
-     .min = MIN_STEPS,
-     .max = 100000},
-    {0}};
-
-/* A list of numbers "1K,8". */
-struct numbers {
-    uint64_t value[LIST];
-    size_t count;
-};
-
-static int parse_numbers(const char *option, const char *text, uint64_t max,
-                         struct numbers *numbers)
-{
-    const char *at = text;
-    char word[32];
-
-    for (numbers->count = 0; numbers->count < LIST; at++) {
-        size_t length = strcspn(at, ",");
-
-        snprintf(word, sizeof word, "%.*s", (int)length, at);
-        if (length >= sizeof word ||
-            !cli_parse_size(word, 1, max, &numbers->value[numbers->count++]))
-            break;
-        at += length;
-        if (*at == '\0')
-            return CLI_DONE;
-    }
-    return cli_usage(&cli_command_bench_decode,
-                     "--%s: '%s' is no list of up to %d numbers from 1 to %llu",
-                     option, text, LIST, (unsigned long long)max);
-}
+static const struct cli_option decode_table[] = {BENCH_DECODE_OPTIONS, {0}};
 
 /* -------------------------------------------------------------- the fill */
 
 /* The file of --fill text:FILE, or NULL. */
-static int parse_fill(const char *fill, const char **file)
+static int parse_fill(const struct cli_command *self, const char *fill,
+                      const char **file)
 {
-    const struct cli_command *self = &cli_command_bench_decode;
-
     *file = NULL;
     if (strcmp(fill, "random") == 0)
         return CLI_DONE;
@@ -187,17 +117,48 @@ static int check_plans(const struct bench_decode *d, const struct bench_case *c)
     return CLI_DONE;
 }
 
-static int open_sessions(const struct bench_decode *d, struct bench_case *c)
+static int open_session(const struct bench_decode *d, struct bench_case *c,
+                        uint64_t i, const char *attention)
 {
     struct cli_common options = *d->common;
-    uint64_t i;
 
     if (options.context == 0)
         options.context = c->depth + BENCH_WARM + d->steps;
+    CLI_TRY(
+        cli_session_open(&options, d->model, 0, attention, &c->sessions[i]));
+    return fill_session(d, c, i);
+}
+
+static int open_sessions(const struct bench_decode *d, struct bench_case *c)
+{
+    uint64_t i;
+
+    for (i = 0; i < c->batch; i++)
+        CLI_TRY(open_session(d, c, i, d->policies.names[0]));
+    return CLI_DONE;
+}
+
+/* To the depth and the policy of the case: opened again where the policy
+   cannot go back, or not on from what another one has left. */
+static int rewind_sessions(const struct bench_decode *d, struct bench_case *c)
+{
+    clsa_error error;
+    uint64_t i;
+
     for (i = 0; i < c->batch; i++) {
-        CLI_TRY(cli_session_open(&options, d->model, 0, d->policies.names[0],
-                                 &c->sessions[i]));
-        CLI_TRY(fill_session(d, c, i));
+        clsa_session *s = c->sessions[i];
+        clsa_status status =
+            clsa_session_set_attention(s, c->attention, &error);
+
+        if (status == CLSA_OK)
+            status = clsa_session_truncate(s, c->depth, &error);
+        if (status == CLSA_ERR_UNSUPPORTED) {
+            clsa_session_close(s);
+            c->sessions[i] = NULL;
+            CLI_TRY(open_session(d, c, i, c->attention));
+        } else if (status != CLSA_OK) {
+            return cli_fail_option(&error);
+        }
     }
     return CLI_DONE;
 }
@@ -210,6 +171,7 @@ static int run_policies(struct bench_decode *d, struct bench_case *c)
         struct bench_result result;
 
         c->attention = d->policies.names[i];
+        CLI_TRY(rewind_sessions(d, c));
         CLI_TRY(bench_decode_measure(d, c, &result));
         CLI_TRY(bench_decode_report(d, c, &result));
     }
@@ -224,7 +186,8 @@ static int run_case(struct bench_decode *d, uint64_t depth, uint64_t batch)
 
     CLI_TRY(place_text(d, &c));
     CLI_TRY(check_plans(d, &c));
-    CLI_TRY(bench_decode_peaks(d));
+    if (d->budgets == NULL || d->peaks.read_gbs <= 0) /* once to compare */
+        CLI_TRY(bench_decode_peaks(d));
     status = open_sessions(d, &c);
     if (status == CLI_DONE)
         status = run_policies(d, &c);
@@ -235,14 +198,16 @@ static int run_case(struct bench_decode *d, uint64_t depth, uint64_t batch)
 
 /* --------------------------------------------------------------- command */
 
-static int run_all(struct bench_decode *d, const struct numbers *depths,
-                   const struct numbers *batches)
+static int run_all(struct bench_decode *d, const struct cli_numbers *depths,
+                   const struct cli_numbers *batches)
 {
     size_t i, j;
 
     for (i = 0; i < depths->count; i++)
         for (j = 0; j < batches->count; j++)
             CLI_TRY(run_case(d, depths->value[i], batches->value[j]));
+    if (d->budgets != NULL)
+        CLI_TRY(bench_compare_finish(d));
     if (d->common->json) {
         json_t *list = d->results;
 
@@ -262,7 +227,7 @@ static int open_model(const struct decode_options *options,
         CLI_TRY(cli_model_open(&options->common, &d->model));
     } else {
         d->shape = options->shape;
-        CLI_TRY(cli_shape_parse(&cli_command_bench_decode, d->shape, &shape));
+        CLI_TRY(cli_shape_parse(d->self, d->shape, &shape));
         CLI_TRY(cli_shape_open(&options->common, &shape,
                                options->type == NO_TYPE ? CLSA_TYPE_Q8_0
                                                         : options->type,
@@ -275,10 +240,10 @@ static int open_model(const struct decode_options *options,
 
 /* What goes together, before anything is opened. */
 static int check_options(const struct decode_options *options,
-                         const struct numbers *depths,
+                         const struct cli_numbers *depths,
                          const struct bench_decode *d)
 {
-    const struct cli_command *self = &cli_command_bench_decode;
+    const struct cli_command *self = d->self;
     const uint64_t context = options->common.context;
     size_t i;
 
@@ -307,39 +272,51 @@ static int check_options(const struct decode_options *options,
 static int run_options(const struct decode_options *options,
                        struct bench_decode *d)
 {
-    struct numbers depths, batches;
+    struct cli_numbers depths, batches, budgets = {{0}, 0};
 
-    CLI_TRY(parse_numbers("depth", options->depth, (uint64_t)1 << 30, &depths));
-    CLI_TRY(parse_numbers("batch", options->batch, CLI_BATCH_MAX, &batches));
-    CLI_TRY(parse_fill(options->fill, &d->file));
+    CLI_TRY(cli_numbers_parse(d->self, "depth", options->depth, 1,
+                              (uint64_t)1 << 30, &depths));
+    CLI_TRY(cli_numbers_parse(d->self, "batch", options->batch, 1,
+                              CLI_BATCH_MAX, &batches));
+    if (d->budgets != NULL)
+        CLI_TRY(cli_numbers_parse(d->self, "budgets", d->budgets, 128,
+                                  (uint64_t)1 << 30, &budgets));
+    CLI_TRY(parse_fill(d->self, options->fill, &d->file));
     CLI_TRY(check_options(options, &depths, d));
     CLI_TRY(open_model(options, d));
     CLI_TRY(read_text(d));
-    CLI_TRY(cli_policies_parse(d->common, d->model, &d->policies));
+    if (d->budgets != NULL)
+        CLI_TRY(
+            cli_compare_policies(d->common, d->model, &budgets, &d->policies));
+    else
+        CLI_TRY(cli_policies_parse(d->common, d->model, &d->policies));
     d->results = json_array();
     return run_all(d, &depths, &batches);
 }
 
-static int decode_run(int argc, char **argv)
+int bench_decode_command(const struct cli_command *self, int argc, char **argv)
 {
     struct decode_options options = {.common = CLI_COMMON_INIT,
                                      .depth = "1K,128K",
                                      .batch = "1",
                                      .fill = "random",
                                      .type = NO_TYPE,
-                                     .steps = MIN_STEPS};
-    struct bench_decode d = {.common = &options.common};
+                                     .steps = BENCH_MIN_STEPS};
+    struct bench_decode d = {.self = self, .common = &options.common};
     int first, status;
 
-    CLI_TRY(cli_options_parse(&cli_command_bench_decode, argc, argv, &options,
-                              &first));
+    if (self == &cli_command_bench_compare)
+        options.budgets = "512";
+    CLI_TRY(cli_options_parse(self, argc, argv, &options, &first));
     if (first == 0)
         return CLI_DONE;
     if (first < argc)
-        return cli_usage(&cli_command_bench_decode, "takes no '%s'",
-                         argv[first]);
+        return cli_usage(self, "takes no '%s'", argv[first]);
     d.steps = options.steps;
     d.fill = options.fill;
+    d.budgets = options.budgets;
+    d.csv = options.csv;
+    d.plot = options.plot;
     status = run_options(&options, &d);
     json_decref(d.results);
     cli_policies_free(&d.policies);
@@ -347,6 +324,11 @@ static int decode_run(int argc, char **argv)
     if (d.model != NULL)
         clsa_model_close(d.model);
     return status;
+}
+
+static int decode_run(int argc, char **argv)
+{
+    return bench_decode_command(&cli_command_bench_decode, argc, argv);
 }
 
 const struct cli_command cli_command_bench_decode = {

@@ -59,6 +59,25 @@ static int is_dense(const struct bench_case *c)
     return strcmp(c->attention, "dense") == 0;
 }
 
+static int is_indexed(const struct bench_case *c)
+{
+    return strncmp(c->attention, "clsa", 4) == 0;
+}
+
+/* Multiply-adds of a search, one for each value that it reads. */
+static double search_macs(const struct bench_decode *d,
+                          const struct bench_case *c,
+                          const struct bench_result *r)
+{
+    const double values = 2.0 * d->info.kv_heads * d->info.head_size;
+
+    if (r->searched > 0 && is_indexed(c))
+        return (double)c->depth * d->info.index_size;
+    if (strncmp(c->attention, "blocks", 6) == 0)
+        return r->searched / (double)sizeof(float);
+    return r->searched / row_of(d) * values;
+}
+
 static int compare_cost(const struct bench_decode *d,
                         const struct bench_case *c, struct bench_result *r)
 {
@@ -70,10 +89,10 @@ static int compare_cost(const struct bench_decode *d,
                                     .batch = (double)c->batch,
                                     .rows = r->rows,
                                     .changed = r->changed,
+                                    .searched = r->searched,
+                                    .search_macs = search_macs(d, c, r),
                                     .dense = is_dense(c),
-                                    .scans =
-                                        strncmp(c->attention, "clsa", 4) == 0 &&
-                                        r->rows < (double)c->depth};
+                                    .indexed = is_indexed(c)};
     struct bench_cost cost;
     double stream, set = (double)c->batch * r->rows * row_of(d);
 
@@ -143,7 +162,17 @@ static int run_step(const struct bench_decode *d, const struct bench_case *c,
     return CLI_DONE;
 }
 
-/* Samples of all steps: [1 + BENCH_PHASES][steps]. */
+static void add_stats(const struct bench_case *c,
+                      const clsa_session_stats *stats, struct bench_result *r)
+{
+    r->rows += (double)stats->rows_read;
+    r->changed += is_dense(c) ? 0 : (double)stats->rows_changed;
+    r->searched += (double)stats->search_bytes;
+    r->state = (double)(stats->cache_bytes + stats->window_bytes +
+                        stats->working_bytes + stats->policy_bytes);
+}
+
+/* Samples of all steps: [1 + BENCH_SAMPLES][steps]. */
 static int run_steps(const struct bench_decode *d, const struct bench_case *c,
                      double *samples, struct bench_result *r)
 {
@@ -160,28 +189,17 @@ static int run_steps(const struct bench_decode *d, const struct bench_case *c,
             clsa_session_stats stats;
 
             clsa_session_get_stats(c->sessions[i], &stats);
-            r->rows += (double)stats.rows_read;
-            r->changed += is_dense(c) ? 0 : (double)stats.rows_changed;
-            for (j = 0; j < BENCH_PHASES; j++)
+            add_stats(c, &stats, r);
+            for (j = 0; j < BENCH_SAMPLES; j++)
                 samples[(uint64_t)(j + 1) * d->steps + n - BENCH_WARM] =
-                    stats.phase_ms[j];
+                    j < BENCH_PHASES    ? stats.phase_ms[j]
+                    : j == BENCH_ATTEND ? stats.attend_ms
+                                        : stats.route_ms;
         }
     }
     r->rows /= (double)(d->steps * c->batch);
     r->changed /= (double)(d->steps * c->batch);
-    return CLI_DONE;
-}
-
-static int rewind_sessions(const struct bench_case *c)
-{
-    clsa_error error;
-    uint64_t i;
-
-    for (i = 0; i < c->batch; i++)
-        if (clsa_session_set_attention(c->sessions[i], c->attention, &error) !=
-                CLSA_OK ||
-            clsa_session_truncate(c->sessions[i], c->depth, &error) != CLSA_OK)
-            return cli_fail_option(&error);
+    r->searched /= (double)(d->steps * c->batch);
     return CLI_DONE;
 }
 
@@ -192,15 +210,14 @@ int bench_decode_measure(struct bench_decode *d, struct bench_case *c,
     int j, status;
 
     memset(r, 0, sizeof *r);
-    CLI_TRY(rewind_sessions(c));
-    samples = calloc((1 + BENCH_PHASES) * d->steps, sizeof *samples);
+    samples = calloc((1 + BENCH_SAMPLES) * d->steps, sizeof *samples);
     if (samples == NULL)
         return cli_fail_memory();
     status = run_steps(d, c, samples, r);
     if (status == CLI_DONE) {
         r->ms = quantile(samples, d->steps, 0.5);
         r->p90 = quantile(samples, d->steps, 0.9);
-        for (j = 0; j < BENCH_PHASES; j++)
+        for (j = 0; j < BENCH_SAMPLES; j++)
             r->phase[j] =
                 quantile(samples + (uint64_t)(j + 1) * d->steps, d->steps, 0.5);
         r->resident = cli_machine_resident();
@@ -280,6 +297,8 @@ int bench_decode_report(struct bench_decode *d, const struct bench_case *c,
                "cross %.2f, head %.2f ms",
                c->attention, r->phase[0], r->phase[1], r->phase[2], r->phase[3],
                r->phase[4], r->phase[5]);
+    if (d->budgets != NULL)
+        return bench_compare_report(d, c, r);
     if (d->common->json)
         return cli_json_append(d->results, result_object(d, c, r));
     print_line(d, c, r);

@@ -8,8 +8,9 @@
 #include "src/cli/commands.h"
 
 static const struct cli_command *const kinds[] = {
-    &cli_command_eval_logits, &cli_command_eval_needles, &cli_command_eval_loss,
-    &cli_command_eval_perplexity, NULL};
+    &cli_command_eval_logits,  &cli_command_eval_needles,
+    &cli_command_eval_loss,    &cli_command_eval_perplexity,
+    &cli_command_eval_compare, NULL};
 
 static int eval_run(int argc, char **argv)
 {

@@ -178,6 +178,6 @@ void clsa_route(struct clsa_step *step, const struct clsa_worker *w)
         if (clsa_wanted(step, i)->set)
             clsa_wanted(step, i)->set->changed = 0;
     make_queries(step, w);
-    clsa_step_clock(step, w, CLSA_PHASE_INDEX);
+    clsa_step_clock(step, w, CLSA_PHASE_ROWS);
     clsa_choose(step, w, CLSA_ONCE);
 }

@@ -437,5 +437,8 @@ void clsa_session_get_stats(const clsa_session *session,
         .rows_changed = session->rows_changed,
     };
     memcpy(stats->phase_ms, session->phase_ms, sizeof stats->phase_ms);
+    for (int i = CLSA_PHASE_INDEX; i <= CLSA_PHASE_GATHER; i++)
+        stats->route_ms += session->phase_ms[i];
     stats->phase_ms[CLSA_PHASE_CROSS] += stats->attend_ms;
+    stats->phase_ms[CLSA_PHASE_INDEX] += session->phase_ms[CLSA_PHASE_ROWS];
 }

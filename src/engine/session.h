@@ -24,6 +24,7 @@ enum clsa_phase {
     CLSA_PHASE_CROSS,
     CLSA_PHASE_HEAD,
     CLSA_PHASE_ATTEND, /* told as a part of CROSS */
+    CLSA_PHASE_ROWS,   /* of the cache, and index queries: a part of INDEX */
     CLSA_PHASES
 };
 

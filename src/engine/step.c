@@ -11,7 +11,7 @@ static void work(void *context, struct clsa_worker *w)
     if (step->windows_only)
         return;
     clsa_shared_rows(step, w);
-    clsa_step_clock(step, w, CLSA_PHASE_INDEX);
+    clsa_step_clock(step, w, CLSA_PHASE_ROWS);
     if (step->m == 0)
         return;
     clsa_route(step, w);
