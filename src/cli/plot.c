@@ -141,18 +141,32 @@ static int draw(const struct cli_plot *plot, const json_t *list, FILE *to)
     return status;
 }
 
+/* Whether there are points at two places of x: what a curve needs. */
+static int has_curve(const struct cli_plot *plot, const json_t *list)
+{
+    const json_t *object, *first = NULL;
+    size_t i;
+
+    json_array_foreach(list, i, object)
+    {
+        if (!has_point(plot, object))
+            continue;
+        if (first == NULL)
+            first = json_object_get(object, plot->x);
+        else if (!json_equal(first, json_object_get(object, plot->x)))
+            return 1;
+    }
+    return 0;
+}
+
 int cli_plot_draw(const struct cli_plot *plot, const json_t *list,
                   const char *path)
 {
     struct cli_output output = {0};
-    const json_t *object;
-    size_t i, points = 0;
     int status;
 
-    json_array_foreach(list, i, object) points +=
-        (size_t)has_point(plot, object);
-    if (points == 0) {
-        cli_note("%s: nothing to draw", path);
+    if (!has_curve(plot, list)) {
+        cli_note("%s: not drawn, all values are of one %s", path, plot->x);
         return CLI_DONE;
     }
     if (!gnuplot_is_there()) {

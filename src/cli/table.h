@@ -34,7 +34,8 @@ struct cli_plot {
     int log_x, log_y;
 };
 
-/* Draw a plot into a file, SVG. Says so and does nothing without gnuplot. */
+/* Draw a plot into a file, SVG. Says so and does nothing without gnuplot, or
+   where x has one value only. */
 int cli_plot_draw(const struct cli_plot *plot, const json_t *list,
                   const char *path);
 

@@ -32,10 +32,10 @@ PATH=$with clsa eval compare --file numbers.txt --contexts 64 --last 8 -q \
     --attention dense,window:8,window:16,sink:16 --plot eval.svg >/dev/null
 cat eval.svg
 PATH=$with clsa eval compare --file numbers.txt --contexts 64 --last 8 -q \
-    --attention dense,window:8 --plot missing/eval.svg >/dev/null
+    --attention dense,window:8,window:9 --plot missing/eval.svg >/dev/null
 printf '#!/bin/sh\nexit 1\n' >bin/gnuplot
 PATH=$with clsa eval compare --file numbers.txt --contexts 64 --last 8 -q \
-    --attention dense,window:8 --plot no.svg >/dev/null
+    --attention dense,window:8,window:9 --plot no.svg >/dev/null
 ls no.svg 2>/dev/null
 
 small=d=64,h=2,g=1,e=32,f=64,window=32,index=32,k=40,vocab=100
@@ -43,8 +43,10 @@ clsa bench compare --budgets 1
 clsa bench compare --shape $small --depth 1K -q -t 1 --batch 1,2 \
     --budgets 128 | awk '{ print $1, $2, $3, NF }'
 printf '#!/bin/sh\necho drawn\ngrep title "$1"\n' >bin/gnuplot
-PATH=$with clsa bench compare --shape $small --depth 300,600 -q -t 1 --plot p \
+PATH=$with clsa bench compare --shape $small --depth 300,600 --batch 1,2 -q -t 1 --plot p \
     --attention h2o:40,token:40,dense --csv csv --json >json
 grep -oE '"[a-z0-9_]+":' json | sort -u | tr -d '\n' && echo
 head -1 csv
 cat p-context.svg p-batch.svg
+PATH=$with clsa bench compare --shape $small --depth 300 -t 1 --plot one \
+    --attention dense --csv csv 2>&1 >/dev/null | grep drawn
