@@ -426,15 +426,15 @@ static clsa_session *between(size_t step, size_t i, clsa_session *s)
 START_TEST(joined)
 {
     enum { SEATS = 5, STEPS = 7 };
-    static const char *const policies[SEATS] = {"clsa", "dense", "clsa:7",
-                                                "sink:33", "window:100"};
+    static const char *const seated_as[SEATS] = {"clsa", "dense", "clsa:7",
+                                                 "sink:33", "window:100"};
     static const int seats[STEPS][SEATS] = {
         {1, -1},       {3, 1, -1},      {1, 3, 0, -1}, {4, 2, -1},
         {0, 4, 3, -1}, {4, 3, 2, 1, 0}, {2, -1}}; /* sessions, in order */
     clsa_session *together[SEATS], *alone[SEATS];
     for (size_t i = 0; i < SEATS; i++) {
-        together[i] = open_session(model, policies[i], 256, CLSA_TYPE_BF16);
-        alone[i] = open_session(model, policies[i], 64, CLSA_TYPE_BF16);
+        together[i] = open_session(model, seated_as[i], 256, CLSA_TYPE_BF16);
+        alone[i] = open_session(model, seated_as[i], 64, CLSA_TYPE_BF16);
         append(together[i], i, length(700 - 120 * i));
         append(alone[i], i, length(700 - 120 * i));
     }
