@@ -10,12 +10,20 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
+# A clone; where that cannot be, a copy without what was built in it.
+copy() {
+    git clone -q "$top" "$1" && return
+    rm -rf "$1"
+    mkdir "$1"
+    (cd "$top" && tar cf - --exclude='./build*' .) | tar xf - -C "$1"
+}
+
 # tarball FOLDER UMASK
 tarball() {
     mkdir -p "$folder/$1/build"
     (
         umask "$2"
-        git clone -q "$top" "$folder/$1/source"
+        copy "$folder/$1/source"
         cd "$folder/$1/source"
         autoreconf -fi
         cd ../build
