@@ -90,13 +90,13 @@ static void quantize(const struct clsa_simd *simd, struct operands *o,
     simd->quantize(o->out.act.q, o->out.act.d, o->out.act.sum, 1, o->x, VALUES);
 }
 
-static void index_quantize(const struct clsa_simd *simd, struct operands *o,
-                           enum clsa_format format)
+static void quantize_row(const struct clsa_simd *simd, struct operands *o,
+                         enum clsa_format format)
 {
     (void)format;
     for (size_t i = 0; i < VALUES / HEAD; i++)
-        simd->index_quantize(o->out.keys.q + i * HEAD, o->out.keys.scale + i,
-                             o->x + i * HEAD, HEAD);
+        simd->quantize_row(o->out.keys.q + i * HEAD, o->out.keys.scale + i,
+                           o->x + i * HEAD, HEAD, 127.0f);
 }
 
 /* One score in 64 passes. */
@@ -188,8 +188,8 @@ static const struct {
     {"add", SLOT(add), 0, add, 12 * N, 1, 4 * N, 0, VALUES},
     {"quantize", SLOT(quantize), 0, quantize, 5 * N + N / 4, 0,
      sizeof((struct operands *)0)->out.act, 1, VALUES},
-    {"index_quantize", SLOT(index_quantize), 0, index_quantize, 5 * N + N / 16,
-     0, sizeof((struct operands *)0)->out.keys, 1, HEAD},
+    {"quantize_row", SLOT(quantize_row), 0, quantize_row, 5 * N + N / 16, 0,
+     sizeof((struct operands *)0)->out.keys, 1, HEAD},
     {"filter", SLOT(filter), 0, filter, 4 * N, 0, 512, 1, VALUES},
     {"argmax", SLOT(argmax), 0, argmax, 4 * N, 0, sizeof(size_t), 1, VALUES},
     {"softmax", SLOT(softmax), 0, softmax, 8 * N, 0, 4 * N, 0, VALUES},

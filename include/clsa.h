@@ -76,11 +76,11 @@ CLSA_API const char *clsa_status_name(clsa_status status);
 typedef enum clsa_type {
     CLSA_TYPE_F32 = 0,
     CLSA_TYPE_F16 = 1,
-    CLSA_TYPE_Q4_0 = 2, /**< 32 values: f16 scale, 16 bytes of nibbles */
-    CLSA_TYPE_Q8_0 = 8, /**< 32 values: f16 scale, 32 int8 */
+    CLSA_TYPE_Q4_0 = 2,  /**< 32 values: f16 scale, 16 bytes of nibbles */
+    CLSA_TYPE_Q8_0 = 8,  /**< 32 values: f16 scale, 32 int8 */
     CLSA_TYPE_Q4_K = 12, /**< 256 values in 144 bytes, parts of 32 */
     CLSA_TYPE_Q6_K = 14, /**< 256 values in 210 bytes, parts of 16 */
-    CLSA_TYPE_I8 = 24,  /**< int8 with one f32 scale per row (index keys) */
+    CLSA_TYPE_I8 = 24,   /**< int8 with one f32 scale per row (index keys) */
     CLSA_TYPE_BF16 = 30
 } clsa_type;
 
@@ -113,13 +113,13 @@ typedef struct clsa_model clsa_model;
 
 /** How to open a model; fill with clsa_model_options_init first. */
 typedef struct clsa_model_options {
-    uint32_t threads;     /**< 1..1024; 0: one per physical core. More than
-                               there are CPUs take turns, which is slower */
-    const char *simd;     /**< a name of clsa_simd_levels; NULL: CLSA_SIMD of
-                               the environment, else the best */
-    const char *numa;     /**< memory nodes: "auto" (also NULL), those that the
-                               process may use; "off": no placement and no
-                               pinning; or a list such as "0,2-3" */
+    uint32_t threads; /**< 1..1024; 0: one per physical core. More than
+                           there are CPUs take turns, which is slower */
+    const char *simd; /**< a name of clsa_simd_levels; NULL: CLSA_SIMD of
+                           the environment, else the best */
+    const char *numa; /**< memory nodes: "auto" (also NULL), those that the
+                           process may use; "off": no placement and no
+                           pinning; or a list such as "0,2-3" */
     /** Called while clsa_model_random and clsa_session_fill_random work, with
         the weights or tokens made so far; anything but 0 stops them with
         CLSA_ERR_STOPPED. May be NULL. */
@@ -131,8 +131,15 @@ typedef struct clsa_model_options {
         session already when its whole context does not. 0: the memory of the
         machine. */
     uint64_t memory_limit;
-    uint64_t reserved[7]; /**< 0 */
+    /** Bytes that weights may take which were converted for the products of
+        prompts (clsa_session_options: prefill); those that do not fit are
+        converted again for every block of tokens. 0: none are kept. */
+    uint64_t prefill_memory;
+    uint64_t reserved[6]; /**< 0 */
 } clsa_model_options;
+
+/** prefill_memory of clsa_model_options_init: 512 MiB. */
+#define CLSA_PREFILL_MEMORY (UINT64_C(512) << 20)
 
 CLSA_API void clsa_model_options_init(clsa_model_options *options);
 
@@ -163,8 +170,8 @@ typedef struct clsa_shape {
     uint32_t index_size;   /**< e_i, a multiple of 8; 0: no indexer */
     uint32_t top_k;        /**< k; not used without an indexer */
     uint32_t vocab;
-    uint32_t tied;         /**< 1: the embedding is the output matrix, too */
-    uint64_t reserved[4];  /**< 0 */
+    uint32_t tied;        /**< 1: the embedding is the output matrix, too */
+    uint64_t reserved[4]; /**< 0 */
 } clsa_shape;
 
 /**
@@ -219,8 +226,8 @@ typedef struct clsa_model_info {
     int32_t bos, eos;     /**< token ids, -1: none */
     int add_bos;          /**< 1: a text starts with bos */
     const char *chat_template; /**< tokenizer.chat_template, or NULL */
-    const char *notice;       /**< one line about what the system refused
-                                   (pinning, placement), or "" */
+    const char *notice;        /**< one line about what the system refused
+                                    (pinning, placement), or "" */
 } clsa_model_info;
 
 CLSA_API void clsa_model_get_info(const clsa_model *model,
@@ -333,7 +340,21 @@ typedef struct clsa_session_options {
                                  "blocks:K:B" or "h2o:K", see clsa(7); NULL:
                                  "clsa" with an indexer, else "dense" */
     uint32_t prefill_block; /**< tokens read at once, 1..4096; 0: default */
-    uint64_t reserved[8];   /**< 0 */
+    /**
+     * Products of appends of 32 tokens or more, and of their cross-decoder
+     * where 32 or more positions are wanted:
+     * "own": the kernels of decoding. A token gives the same bits alone and in
+     * a prompt.
+     * "f32", "bf16", "int8": oneDNN, with weights and activations of that
+     * type; int8 with a scale per row and per token. Logits differ from those
+     * of decoding by rounding, or quantisation.
+     * "auto" (also NULL): the type of the weights, int8 for blocks of fewer
+     * bits; "own" where this is no gain: without oneDNN, without AVX2.
+     * Within each of them threads, prefill_block and neighbours change no
+     * bit.
+     */
+    const char *prefill;
+    uint64_t reserved[7]; /**< 0 */
 } clsa_session_options;
 
 CLSA_API void clsa_session_options_init(clsa_session_options *options);
@@ -515,6 +536,9 @@ typedef struct clsa_session_stats {
     uint64_t window_bytes;  /**< windows, or the state of retention */
     uint64_t working_bytes; /**< working set */
     uint64_t scratch_bytes; /**< of the model, shared by its sessions */
+    uint64_t prefill_bytes; /**< the same: for products of prompts */
+    const char *prefill;    /**< "own", "f32", "bf16" or "int8": what the
+                                 option of this name came to */
     uint64_t rows_read;     /**< rows attended to by the last wanted token */
     uint64_t rows_changed;  /**< of them newly copied into the working set */
     double phase_ms[6];     /**< last step: self, index, select, gather,

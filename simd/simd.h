@@ -68,6 +68,7 @@ struct clsa_act {
     int8_t *q;    /* [n][ldq], -127..127 */
     float *d;     /* [len/32][ldd]: scale of block b of column c: d[b*ldd+c] */
     int32_t *sum; /* [len/32][ldd]: sum of the block's q */
+    void *form;   /* of the engine; kernels do not look at it */
 };
 
 /*
@@ -169,14 +170,25 @@ struct clsa_simd {
     /* y += x */
     void (*add)(float *y, const float *x, size_t n);
 
+    /*
+     * Integer sums of n columns to float, i < rows: y[c * ldy + i] =
+     * (float)(x[c * ldx + i] - minus[i]) * row_scale[i] * scale[c], or with
+     * `add` y + that; in this order. Bit-exact.
+     */
+    void (*rescale)(float *y, size_t ldy, const int32_t *x, size_t ldx,
+                    size_t n, size_t rows, const float *scale,
+                    const float *row_scale, const int32_t *minus, int add);
+
     /* -------------------------------------------------------------- index */
 
     /*
-     * One index key x[len] -> q[len], *scale: scale = max |x| / 127,
-     * q = round-to-even(x * (127 / max |x|)). Bit-exact. Zero: 0, 0.
+     * A row with one scale, x[len] -> q[len], *scale: scale = max |x| / limit,
+     * q = round-to-even(x * (limit / max |x|)), clamped to +-limit, an integer
+     * 1..127 that index keys have as 127. Bit-exact. max |x| not above
+     * CLSA_QUANT_MIN: 0, 0. x is finite.
      */
-    void (*index_quantize)(int8_t *q, float *scale, const float *x,
-                           size_t len);
+    void (*quantize_row)(int8_t *q, float *scale, const float *x, size_t len,
+                         float limit);
 
     /*
      * Scores of n keys of `len` values, contiguous.

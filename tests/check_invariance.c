@@ -59,6 +59,7 @@ static clsa_session_options make_options(const char *attention, uint32_t block,
     options.context = 6000;
     options.prefill_block = block;
     options.kv_type = kv;
+    options.prefill = "own"; /* that of decoding, to the bit */
     return options;
 }
 

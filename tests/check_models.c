@@ -125,6 +125,7 @@ static void run_case(clsa_model *model, const json_t *entry, const char *name)
     options.kv_type = options.index_type = CLSA_TYPE_F32;
     options.attention = policy;
     options.context = count;
+    options.prefill = "own";
     ck_assert_msg(clsa_session_open(&session, model, &options, &error) ==
                       CLSA_OK,
                   "%s: %s", name, error.message);

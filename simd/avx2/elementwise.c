@@ -118,10 +118,37 @@ static void add_avx2(float *y, const float *x, size_t n)
         y[i] += x[i];
 }
 
+/* Sums of 8 rows at x of one column, scaled. */
+INLINE __m256 scaled(__m256i x, __m256i minus, __m256 row_scale, float scale)
+{
+    const __m256 v = _mm256_cvtepi32_ps(_mm256_sub_epi32(x, minus));
+    return _mm256_mul_ps(_mm256_mul_ps(v, row_scale), _mm256_set1_ps(scale));
+}
+
+static void rescale_avx2(float *y, size_t ldy, const int32_t *x, size_t ldx,
+                         size_t n, size_t rows, const float *scale,
+                         const float *row_scale, const int32_t *minus, int add)
+{
+    for (size_t i = 0; i < rows; i += 8) {
+        const __m256i mask = clsa_tail_mask(rows - i < 8 ? rows - i : 8);
+        const __m256i less = _mm256_maskload_epi32(minus + i, mask);
+        const __m256 by = _mm256_maskload_ps(row_scale + i, mask);
+        for (size_t c = 0; c < n; c++) {
+            const __m256i v = _mm256_maskload_epi32(x + c * ldx + i, mask);
+            float *to = y + c * ldy + i;
+            const __m256 old =
+                add ? _mm256_maskload_ps(to, mask) : _mm256_setzero_ps();
+            _mm256_maskstore_ps(
+                to, mask, _mm256_add_ps(old, scaled(v, less, by, scale[c])));
+        }
+    }
+}
+
 void clsa_avx2_elementwise(struct clsa_simd *table)
 {
     table->rms_norm = rms_norm_avx2;
     table->rope = rope_avx2;
     table->silu_mul = silu_mul_avx2;
     table->add = add_avx2;
+    table->rescale = rescale_avx2;
 }

@@ -27,29 +27,29 @@ static float largest(const float *x, size_t n)
     return clsa_max(max);
 }
 
-INLINE float quantum(float max)
+INLINE float quantum(float max, float limit)
 {
-    return max > CLSA_QUANT_MIN ? max / 127.0f : 0.0f;
+    return max > CLSA_QUANT_MIN ? max / limit : 0.0f;
 }
 
-INLINE float inverse(float max)
+INLINE float inverse(float max, float limit)
 {
-    return max > CLSA_QUANT_MIN ? 127.0f / max : 0.0f;
+    return max > CLSA_QUANT_MIN ? limit / max : 0.0f;
 }
 
 /*
  * 32 values to int8. The limits are the second operand of min and max, which
- * is the one returned for a NaN: 0 times an infinite inverse becomes -127, as
- * fmaxf makes it.
+ * is the one returned for a NaN: 0 times an infinite inverse becomes -limit,
+ * as fmaxf makes it.
  */
-INLINE __m256i quantize32(const float *x, __m256 inv)
+INLINE __m256i quantize32(const float *x, __m256 inv, float limit)
 {
     __m256i v[4];
     UNROLL
     for (int k = 0; k < 4; k++) {
         __m256 f = _mm256_mul_ps(_mm256_loadu_ps(x + 8 * k), inv);
-        f = _mm256_max_ps(f, _mm256_set1_ps(-127.0f));
-        f = _mm256_min_ps(f, _mm256_set1_ps(127.0f));
+        f = _mm256_max_ps(f, _mm256_set1_ps(-limit));
+        f = _mm256_min_ps(f, _mm256_set1_ps(limit));
         v[k] = _mm256_cvtps_epi32(f);
     }
     /* packs work within halves: 0 2 4 6 | 1 3 5 7 groups of four values */
@@ -75,27 +75,28 @@ static void quantize_avx2(int8_t *q, float *d, int32_t *sum, size_t ldd,
 {
     for (size_t b = 0; b < len / CLSA_BLOCK; b++, x += CLSA_BLOCK) {
         const float max = largest(x, CLSA_BLOCK);
-        const __m256i v = quantize32(x, _mm256_set1_ps(inverse(max)));
-        d[b * ldd] = quantum(max);
+        const __m256i v =
+            quantize32(x, _mm256_set1_ps(inverse(max, 127.0f)), 127.0f);
+        d[b * ldd] = quantum(max, 127.0f);
         sum[b * ldd] = sum_i8(v);
         _mm256_storeu_si256((__m256i *)(q + b * CLSA_BLOCK), v);
     }
 }
 
-static void index_quantize_avx2(int8_t *q, float *scale, const float *x,
-                                size_t len)
+static void quantize_row_avx2(int8_t *q, float *scale, const float *x,
+                              size_t len, float limit)
 {
     const float max = largest(x, len);
-    const __m256 inv = _mm256_set1_ps(inverse(max));
+    const __m256 inv = _mm256_set1_ps(inverse(max, limit));
     size_t i = 0;
-    *scale = quantum(max);
+    *scale = quantum(max, limit);
     for (; i + 32 <= len; i += 32)
-        _mm256_storeu_si256((__m256i *)(q + i), quantize32(x + i, inv));
+        _mm256_storeu_si256((__m256i *)(q + i), quantize32(x + i, inv, limit));
     if (i < len) {
         float rest[32] = {0};
         int8_t bytes[32];
         memcpy(rest, x + i, (len - i) * sizeof *x);
-        _mm256_storeu_si256((__m256i *)bytes, quantize32(rest, inv));
+        _mm256_storeu_si256((__m256i *)bytes, quantize32(rest, inv, limit));
         memcpy(q + i, bytes, len - i);
     }
 }
@@ -222,16 +223,17 @@ static void store_q8_0_avx2(void *y, const float *x, size_t n)
     uint8_t *block = y;
     for (size_t i = 0; i < n; i += CLSA_BLOCK, block += CLSA_Q8_0_BYTES) {
         const float max = largest(x + i, CLSA_BLOCK);
-        clsa_write_u16(block, clsa_f32_to_f16(quantum(max)));
-        _mm256_storeu_si256((__m256i *)(block + 2),
-                            quantize32(x + i, _mm256_set1_ps(inverse(max))));
+        clsa_write_u16(block, clsa_f32_to_f16(quantum(max, 127.0f)));
+        _mm256_storeu_si256(
+            (__m256i *)(block + 2),
+            quantize32(x + i, _mm256_set1_ps(inverse(max, 127.0f)), 127.0f));
     }
 }
 
 void clsa_avx2_rows(struct clsa_simd *table)
 {
     table->quantize = quantize_avx2;
-    table->index_quantize = index_quantize_avx2;
+    table->quantize_row = quantize_row_avx2;
     table->load[CLSA_F32] = load_f32_avx2;
     table->load[CLSA_F16] = load_f16_avx2;
     table->load[CLSA_BF16] = load_bf16_avx2;

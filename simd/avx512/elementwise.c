@@ -79,10 +79,31 @@ static void add_avx512(float *y, const float *x, size_t n)
     }
 }
 
+static void rescale_avx512(float *y, size_t ldy, const int32_t *x, size_t ldx,
+                           size_t n, size_t rows, const float *scale,
+                           const float *row_scale, const int32_t *minus,
+                           int add)
+{
+    for (size_t i = 0; i < rows; i += LANES) {
+        const __mmask16 m = first_lanes(rows - i), old = add ? m : 0;
+        const __m512i less = _mm512_maskz_loadu_epi32(m, minus + i);
+        const __m512 by = _mm512_maskz_loadu_ps(m, row_scale + i);
+        for (size_t c = 0; c < n; c++) {
+            float *to = y + c * ldy + i;
+            __m512 v = _mm512_cvtepi32_ps(_mm512_sub_epi32(
+                _mm512_maskz_loadu_epi32(m, x + c * ldx + i), less));
+            v = _mm512_mul_ps(_mm512_mul_ps(v, by), _mm512_set1_ps(scale[c]));
+            _mm512_mask_storeu_ps(
+                to, m, _mm512_add_ps(_mm512_maskz_loadu_ps(old, to), v));
+        }
+    }
+}
+
 void clsa_elementwise_avx512(struct clsa_simd *table)
 {
     table->rms_norm = rms_norm_avx512;
     table->rope = rope_avx512;
     table->silu_mul = silu_mul_avx512;
     table->add = add_avx512;
+    table->rescale = rescale_avx512;
 }

@@ -7,14 +7,14 @@
 #include "simd/avx512/avx512.h"
 #include "simd/scalar.h"
 
-static inline float quantum(float max)
+static inline float quantum(float max, float limit)
 {
-    return max > CLSA_QUANT_MIN ? max / 127.0f : 0.0f;
+    return max > CLSA_QUANT_MIN ? max / limit : 0.0f;
 }
 
-static inline float inverse_quantum(float max)
+static inline float inverse_quantum(float max, float limit)
 {
-    return max > CLSA_QUANT_MIN ? 127.0f / max : 0.0f;
+    return max > CLSA_QUANT_MIN ? limit / max : 0.0f;
 }
 
 INLINE float largest_block(const float *x)
@@ -26,23 +26,23 @@ INLINE float largest_block(const float *x)
 
 /*
  * The clamp stands before the rounding, which is the same for whole bounds.
- * Its order of operands makes -127 of NaN, as fmaxf does: 127 / max overflows
+ * Its order of operands makes -limit of NaN, as fmaxf does: 127 / max overflows
  * below 3.8e-37, and 0 times infinity appears.
  */
-INLINE __m512i quantize16(__m512 x, __m512 inverse)
+INLINE __m512i quantize16(__m512 x, __m512 inverse, float limit)
 {
     __m512 v = _mm512_mul_ps(x, inverse);
-    v = _mm512_max_ps(v, _mm512_set1_ps(-127.0f));
-    v = _mm512_min_ps(v, _mm512_set1_ps(127.0f));
+    v = _mm512_max_ps(v, _mm512_set1_ps(-limit));
+    v = _mm512_min_ps(v, _mm512_set1_ps(limit));
     return _mm512_cvtps_epi32(v);
 }
 
 /* One block; returns the vectors' lane-wise sum. */
 INLINE __m512i quantize_block(int8_t *q, const float *x, float max)
 {
-    const __m512 inverse = _mm512_set1_ps(inverse_quantum(max));
-    __m512i low = quantize16(_mm512_loadu_ps(x), inverse);
-    __m512i high = quantize16(_mm512_loadu_ps(x + LANES), inverse);
+    const __m512 inverse = _mm512_set1_ps(inverse_quantum(max, 127.0f));
+    __m512i low = quantize16(_mm512_loadu_ps(x), inverse, 127.0f);
+    __m512i high = quantize16(_mm512_loadu_ps(x + LANES), inverse, 127.0f);
     _mm_storeu_si128((void *)q, _mm512_cvtepi32_epi8(low));
     _mm_storeu_si128((void *)(q + LANES), _mm512_cvtepi32_epi8(high));
     return _mm512_add_epi32(low, high);
@@ -53,26 +53,27 @@ static void quantize_avx512(int8_t *q, float *d, int32_t *sum, size_t ldd,
 {
     for (size_t b = 0; b < len / CLSA_BLOCK; b++) {
         float max = largest_block(x + b * CLSA_BLOCK);
-        d[b * ldd] = quantum(max);
+        d[b * ldd] = quantum(max, 127.0f);
         sum[b * ldd] = _mm512_reduce_add_epi32(
             quantize_block(q + b * CLSA_BLOCK, x + b * CLSA_BLOCK, max));
     }
 }
 
-static void index_quantize_avx512(int8_t *q, float *scale, const float *x,
-                                  size_t len)
+static void quantize_row_avx512(int8_t *q, float *scale, const float *x,
+                                size_t len, float limit)
 {
     __m512 most = _mm512_setzero_ps();
     for (size_t i = 0; i < len; i += LANES)
         most = _mm512_max_ps(most, _mm512_abs_ps(_mm512_maskz_loadu_ps(
                                        first_lanes(len - i), x + i)));
     float max = _mm512_reduce_max_ps(most);
-    const __m512 inverse = _mm512_set1_ps(inverse_quantum(max));
-    *scale = quantum(max);
+    const __m512 inverse = _mm512_set1_ps(inverse_quantum(max, limit));
+    *scale = quantum(max, limit);
     for (size_t i = 0; i < len; i += LANES) {
         __mmask16 m = first_lanes(len - i);
         _mm512_mask_cvtepi32_storeu_epi8(
-            q + i, m, quantize16(_mm512_maskz_loadu_ps(m, x + i), inverse));
+            q + i, m,
+            quantize16(_mm512_maskz_loadu_ps(m, x + i), inverse, limit));
     }
 }
 
@@ -172,7 +173,7 @@ static void store_q8_0_avx512(void *y, const float *x, size_t n)
     uint8_t *block = y;
     for (size_t i = 0; i < n; i += CLSA_BLOCK, block += CLSA_Q8_0_BYTES) {
         float max = largest_block(x + i);
-        clsa_write_u16(block, clsa_f32_to_f16(quantum(max)));
+        clsa_write_u16(block, clsa_f32_to_f16(quantum(max, 127.0f)));
         quantize_block((int8_t *)block + 2, x + i, max);
     }
 }
@@ -180,7 +181,7 @@ static void store_q8_0_avx512(void *y, const float *x, size_t n)
 void clsa_rows_avx512(struct clsa_simd *table)
 {
     table->quantize = quantize_avx512;
-    table->index_quantize = index_quantize_avx512;
+    table->quantize_row = quantize_row_avx512;
     table->load[CLSA_F16] = load_f16_avx512;
     table->load[CLSA_BF16] = load_bf16_avx512;
     table->load[CLSA_Q8_0] = load_q8_0_avx512;

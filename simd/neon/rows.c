@@ -13,31 +13,33 @@ struct quantum {
     float scale, inverse;
 };
 
-static struct quantum quantum(float max)
+static struct quantum quantum(float max, float limit)
 {
     if (!(max > CLSA_QUANT_MIN))
         return (struct quantum){0, 0};
-    /* max / 127 and 127 / max in one division */
-    float32x2_t n = vset_lane_f32(max, vdup_n_f32(127.0f), 0);
+    /* max / limit and limit / max in one division */
+    float32x2_t n = vset_lane_f32(max, vdup_n_f32(limit), 0);
     float32x2_t d = vdiv_f32(n, vrev64_f32(n));
     return (struct quantum){vget_lane_f32(d, 0), vget_lane_f32(d, 1)};
 }
 
-/* Rounded to even, -127..127. */
-CLSA_NEON_INLINE int32x4_t quantize4(float32x4_t x, float inverse)
+/* Rounded to even, -limit..limit. */
+CLSA_NEON_INLINE int32x4_t quantize4(float32x4_t x, float inverse, float limit)
 {
     float32x4_t v = vmulq_n_f32(x, inverse);
-    v = vmaxnmq_f32(v, vdupq_n_f32(-127.0f));
-    return vcvtnq_s32_f32(vminnmq_f32(v, vdupq_n_f32(127.0f)));
+    v = vmaxnmq_f32(v, vdupq_n_f32(-limit));
+    return vcvtnq_s32_f32(vminnmq_f32(v, vdupq_n_f32(limit)));
 }
 
-CLSA_NEON_INLINE int8x16_t quantize16(const float *x, float inverse)
+CLSA_NEON_INLINE int8x16_t quantize16(const float *x, float inverse,
+                                      float limit)
 {
-    int16x8_t a = vcombine_s16(vmovn_s32(quantize4(vld1q_f32(x), inverse)),
-                               vmovn_s32(quantize4(vld1q_f32(x + 4), inverse)));
+    int16x8_t a =
+        vcombine_s16(vmovn_s32(quantize4(vld1q_f32(x), inverse, limit)),
+                     vmovn_s32(quantize4(vld1q_f32(x + 4), inverse, limit)));
     int16x8_t b =
-        vcombine_s16(vmovn_s32(quantize4(vld1q_f32(x + 8), inverse)),
-                     vmovn_s32(quantize4(vld1q_f32(x + 12), inverse)));
+        vcombine_s16(vmovn_s32(quantize4(vld1q_f32(x + 8), inverse, limit)),
+                     vmovn_s32(quantize4(vld1q_f32(x + 12), inverse, limit)));
     return vcombine_s8(vmovn_s16(a), vmovn_s16(b));
 }
 
@@ -59,7 +61,8 @@ static float largest32(const float *x)
 /* q has 32 bytes; returns their sum. */
 static int32_t quantize32(int8_t *q, const float *x, float inverse)
 {
-    int8x16_t a = quantize16(x, inverse), b = quantize16(x + 16, inverse);
+    int8x16_t a = quantize16(x, inverse, 127.0f);
+    int8x16_t b = quantize16(x + 16, inverse, 127.0f);
     vst1q_s8(q, a);
     vst1q_s8(q + 16, b);
     return vaddlvq_s8(a) + vaddlvq_s8(b);
@@ -70,7 +73,7 @@ static void quantize_neon(int8_t *q, float *d, int32_t *sum, size_t ldd,
 {
     for (size_t b = 0; b < len / CLSA_BLOCK; b++) {
         const float *v = x + b * CLSA_BLOCK;
-        struct quantum unit = quantum(largest32(v));
+        struct quantum unit = quantum(largest32(v), 127.0f);
         d[b * ldd] = unit.scale;
         sum[b * ldd] = quantize32(q + b * CLSA_BLOCK, v, unit.inverse);
     }
@@ -81,14 +84,14 @@ static void store_q8_0_neon(void *y, const float *x, size_t n)
     uint8_t *block = y;
     for (size_t b = 0; b < n / CLSA_BLOCK; b++, block += CLSA_Q8_0_BYTES) {
         const float *v = x + b * CLSA_BLOCK;
-        struct quantum unit = quantum(largest32(v));
+        struct quantum unit = quantum(largest32(v), 127.0f);
         clsa_write_u16(block, clsa_f32_to_f16(unit.scale));
         quantize32((int8_t *)block + 2, v, unit.inverse);
     }
 }
 
-static void index_quantize_neon(int8_t *q, float *scale, const float *x,
-                                size_t len)
+static void quantize_row_neon(int8_t *q, float *scale, const float *x,
+                              size_t len, float limit)
 {
     size_t whole = len & ~(size_t)15, rest = len - whole;
     float last[16] = {0};
@@ -96,12 +99,12 @@ static void index_quantize_neon(int8_t *q, float *scale, const float *x,
     float32x4_t max = largest16(vdupq_n_f32(0), last);
     for (size_t j = 0; j < whole; j += 16)
         max = largest16(max, x + j);
-    struct quantum unit = quantum(vmaxnmvq_f32(max));
+    struct quantum unit = quantum(vmaxnmvq_f32(max), limit);
     *scale = unit.scale;
     for (size_t j = 0; j < whole; j += 16)
-        vst1q_s8(q + j, quantize16(x + j, unit.inverse));
+        vst1q_s8(q + j, quantize16(x + j, unit.inverse, limit));
     int8_t bytes[16];
-    vst1q_s8(bytes, quantize16(last, unit.inverse));
+    vst1q_s8(bytes, quantize16(last, unit.inverse, limit));
     memcpy(q + whole, bytes, rest);
 }
 
@@ -200,7 +203,7 @@ static void store_bf16_neon(void *y, const float *x, size_t n)
 void clsa_rows_neon(struct clsa_simd *table)
 {
     table->quantize = quantize_neon;
-    table->index_quantize = index_quantize_neon;
+    table->quantize_row = quantize_row_neon;
     table->load[CLSA_F16] = load_f16_neon;
     table->load[CLSA_BF16] = load_bf16_neon;
     table->load[CLSA_Q8_0] = load_q8_0_neon;

@@ -36,10 +36,22 @@ static void add_ref(float *y, const float *x, size_t n)
         y[i] += x[i];
 }
 
+static void rescale_ref(float *y, size_t ldy, const int32_t *x, size_t ldx,
+                        size_t n, size_t rows, const float *scale,
+                        const float *row_scale, const int32_t *minus, int add)
+{
+    for (size_t c = 0; c < n; c++)
+        for (size_t i = 0; i < rows; i++) {
+            float v = (float)(x[c * ldx + i] - minus[i]) * row_scale[i];
+            y[c * ldy + i] = (add ? y[c * ldy + i] : 0.0f) + v * scale[c];
+        }
+}
+
 void clsa_elementwise_ref(struct clsa_simd *table)
 {
     table->rms_norm = rms_norm_ref;
     table->rope = rope_ref;
     table->silu_mul = silu_mul_ref;
     table->add = add_ref;
+    table->rescale = rescale_ref;
 }

@@ -45,6 +45,7 @@ void cli_model_options(const struct cli_common *common,
     options->numa = common->numa;
     options->memory_limit = common->memory_limit;
     options->on_progress = on_work;
+    options->prefill_memory = common->prefill_memory;
 }
 
 int cli_model_open(const struct cli_common *common, clsa_model **model)
@@ -81,6 +82,7 @@ void cli_session_options(const struct cli_common *common,
     options->kv_type = common->kv_type;
     options->index_type = common->index_type;
     options->attention = common->attention;
+    options->prefill = common->prefill;
 }
 
 int cli_session_open(const struct cli_common *common, clsa_model *model,

@@ -254,6 +254,7 @@ static int logits_run(int argc, char **argv)
     struct logits_options options = {.common = CLI_COMMON_INIT};
     int first;
 
+    options.common.prefill = "own"; /* to be compared with other programs */
     CLI_TRY(cli_options_parse(self, argc, argv, &options, &first));
     if (first == 0)
         return CLI_DONE;

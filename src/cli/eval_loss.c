@@ -234,6 +234,7 @@ static int loss_run(int argc, char **argv)
     struct loss_options options = {.common = CLI_COMMON_INIT};
     int first;
 
+    options.common.prefill = "own"; /* to be compared with other programs */
     CLI_TRY(cli_options_parse(self, argc, argv, &options, &first));
     if (first == 0)
         return CLI_DONE;

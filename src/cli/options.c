@@ -82,6 +82,17 @@ static const struct cli_option session_options[] = {
      .argument = "f32|bf16|i8",
      .help = "type of the cached index keys; default: i8",
      .offset = COMMON(index_type)},
+    {.kind = CLI_CHOICE,
+     .name = "prefill",
+     .argument = "auto|own|f32|bf16|int8",
+     .help = "how prompts are multiplied; default: auto",
+     .offset = COMMON(prefill)},
+    {.kind = CLI_SIZE,
+     .name = "prefill-memory",
+     .argument = "BYTES",
+     .help = "for weights converted for prompts; default: 512M",
+     .offset = COMMON(prefill_memory),
+     .max = (uint64_t)1 << 40},
     {0}};
 
 static const struct cli_option general_options[] = {

@@ -59,17 +59,20 @@ struct cli_common {
     uint64_t context;      /* 0: what the command needs */
     const char *attention; /* NULL: the model's default */
     clsa_type kv_type, index_type;
+    const char *prefill;     /* NULL: auto */
+    uint64_t prefill_memory; /* bytes */
     int json, quiet, verbose;
 };
 
 #define CLI_COMMON_INIT                                                        \
     {                                                                          \
-        .kv_type = CLSA_TYPE_BF16, .index_type = CLSA_TYPE_I8                  \
+        .kv_type = CLSA_TYPE_BF16, .index_type = CLSA_TYPE_I8,                 \
+        .prefill_memory = CLSA_PREFILL_MEMORY                                  \
     }
 
 /* Shared groups: -m --numa --memory-limit -t --simd; -c --attention --kv-type
-   --index-type; of a command without a model -t --simd. --json -q -v --help
-   --version belong to every command. */
+   --index-type --prefill --prefill-memory; of a command without a model -t
+   --simd. --json -q -v --help --version belong to every command. */
 #define CLI_GROUP_MODEL   1u
 #define CLI_GROUP_SESSION 2u
 #define CLI_GROUP_THREADS 4u

@@ -14,6 +14,7 @@ struct reading {
     size_t count, done;
     const clsa_append *how;
     size_t most_wanted; /* in one step */
+    struct clsa_products *self, *cross;
 };
 
 static clsa_status check_ids(const struct clsa_model *model, const int32_t *ids,
@@ -72,6 +73,8 @@ static void plan_step(const struct reading *r, struct clsa_step *step)
         .model = r->session->model,
         .column = scratch->column,
         .wanted = scratch->wanted,
+        .self = r->self,
+        .cross = r->cross,
     };
     while (step->n < r->session->prefill_block &&
            r->done + step->n < r->count && step->m < r->most_wanted) {
@@ -125,6 +128,19 @@ static void finish_step(struct reading *r, const struct clsa_step *step)
         keep_results(step, step->m - 1);
 }
 
+static clsa_status check_products(const struct reading *r, size_t n,
+                                  clsa_error *error)
+{
+    struct clsa_products *products = r->session->model->products;
+    if ((!r->self && !r->cross) || !clsa_products_failed(products))
+        return CLSA_OK;
+    clsa_session_undo(r->session, n);
+    return clsa_fail(error, CLSA_ERR_MEMORY,
+                     "oneDNN had no memory for a product, after %zu of %zu "
+                     "tokens",
+                     r->done, r->count);
+}
+
 static clsa_status read_all(struct reading *r, clsa_error *error)
 {
     struct clsa_step step;
@@ -135,6 +151,7 @@ static clsa_status read_all(struct reading *r, clsa_error *error)
                                     rest < block ? rest : block, error));
         plan_step(r, &step);
         clsa_step_run(&step);
+        CLSA_TRY(check_products(r, step.n, error));
         finish_step(r, &step);
         if (r->how->on_progress &&
             r->how->on_progress(r->how->user, r->done, r->count) &&
@@ -143,6 +160,24 @@ static clsa_status read_all(struct reading *r, clsa_error *error)
                              "stopped after %zu of %zu tokens", r->done,
                              r->count);
     }
+    return CLSA_OK;
+}
+
+/* Who multiplies is decided by the whole append: blocks do not show. */
+static clsa_status choose_products(struct reading *r, clsa_error *error)
+{
+    struct clsa_session *s = r->session;
+    size_t wanted = 0;
+    for (size_t i = 0; i < r->count; i++)
+        wanted += is_wanted(r, i);
+    if (s->path == CLSA_PATH_OWN || r->count < CLSA_PRODUCT_LEAST ||
+        clsa_session_streams(s))
+        return CLSA_OK;
+    bool cross = wanted >= CLSA_PRODUCT_LEAST;
+    CLSA_TRY(clsa_products_reserve(s->model, s->path, s->prefill_block, cross,
+                                   error));
+    r->self = s->model->products;
+    r->cross = cross ? s->model->products : NULL;
     return CLSA_OK;
 }
 
@@ -172,6 +207,7 @@ clsa_status clsa_session_append(clsa_session *session, const int32_t *ids,
     }
     CLSA_TRY(clsa_scratch_reserve(session->model, session->prefill_block,
                                   r.most_wanted, session, error));
+    CLSA_TRY(choose_products(&r, error));
     session->has_logits = false;
     return read_all(&r, error);
 }
@@ -179,12 +215,17 @@ clsa_status clsa_session_append(clsa_session *session, const int32_t *ids,
 void clsa_session_refill(struct clsa_session *session)
 {
     struct clsa_scratch *scratch = session->model->scratch;
+    const bool many =
+        session->length - session->window.end >= CLSA_PRODUCT_LEAST;
     while (session->window.end < session->length) {
         uint64_t first = session->window.end, rest = session->length - first;
         struct clsa_step step = {
             .model = session->model,
             .column = scratch->column,
             .windows_only = true,
+            .self = many && session->path != CLSA_PATH_OWN
+                        ? session->model->products
+                        : NULL,
         };
         for (; step.n < rest && step.n < session->prefill_block; step.n++)
             step.column[step.n] = (struct clsa_column){

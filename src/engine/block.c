@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "src/engine/linear.h"
+#include "src/engine/products.h"
 #include "src/engine/step.h"
 
 void clsa_step_clock(struct clsa_step *step, const struct clsa_worker *w,
@@ -37,8 +38,48 @@ void clsa_norm_columns(const struct clsa_worker *w,
     for (size_t c = begin; c < end; c++) {
         simd->rms_norm(input->x + c * input->ldx, x + c * ldx, weight,
                        input->len, eps);
-        if (quantised)
+        if (input->form)
+            clsa_product_form(input, c);
+        else if (quantised)
             clsa_quantise_column(simd, input, c, 0, input->len);
+    }
+    clsa_barrier(w);
+}
+
+/* ffn = silu(gate) * up. Own kernels: for the rows of both that this worker has
+   made. */
+static void activate(const struct clsa_step *step, const struct clsa_worker *w,
+                     const struct clsa_layer *layer, struct clsa_act *inner)
+{
+    const struct clsa_scratch *s = step->model->scratch;
+    const struct clsa_simd *simd = step->model->simd;
+    const size_t f = step->model->hp.f;
+    size_t begin, end;
+    clsa_linear_share(w, f, &begin, &end);
+    for (size_t c = 0; c < inner->n && begin < end; c++) {
+        simd->silu_mul(inner->x + c * inner->ldx + begin,
+                       s->gate + c * f + begin, s->up + c * f + begin,
+                       end - begin);
+        if (clsa_linear_quantised(&layer->down))
+            clsa_quantise_column(simd, inner, c, begin, end);
+    }
+    clsa_barrier(w);
+}
+
+/* The same by columns, for products. */
+static void activate_columns(const struct clsa_step *step,
+                             const struct clsa_worker *w,
+                             struct clsa_act *inner)
+{
+    const struct clsa_scratch *s = step->model->scratch;
+    const size_t f = step->model->hp.f;
+    size_t begin, end;
+    clsa_barrier(w);
+    clsa_share(w, inner->n, &begin, &end);
+    for (size_t c = begin; c < end; c++) {
+        step->model->simd->silu_mul(inner->x + c * inner->ldx, s->gate + c * f,
+                                    s->up + c * f, f);
+        clsa_product_form(inner, c);
     }
     clsa_barrier(w);
 }
@@ -50,7 +91,6 @@ void clsa_ffn(struct clsa_step *step, const struct clsa_worker *w,
     const struct clsa_simd *simd = step->model->simd;
     const struct clsa_hparams *hp = &step->model->hp;
     struct clsa_act input = s->norm, inner = s->ffn;
-    size_t begin, end;
 
     input.n = inner.n = n;
     clsa_norm_columns(w, simd, &input, n, x, hp->d, layer->ffn_norm, hp->eps,
@@ -58,16 +98,10 @@ void clsa_ffn(struct clsa_step *step, const struct clsa_worker *w,
                           clsa_linear_quantised(&layer->up));
     clsa_linear(w, simd, &layer->gate, &input, s->gate, hp->f);
     clsa_linear(w, simd, &layer->up, &input, s->up, hp->f);
-    /* The rows of gate and up that this worker has made are its own. */
-    clsa_linear_share(w, hp->f, &begin, &end);
-    for (size_t c = 0; c < n && begin < end; c++) {
-        simd->silu_mul(inner.x + c * inner.ldx + begin,
-                       s->gate + c * hp->f + begin, s->up + c * hp->f + begin,
-                       end - begin);
-        if (clsa_linear_quantised(&layer->down))
-            clsa_quantise_column(simd, &inner, c, begin, end);
-    }
-    clsa_barrier(w);
+    if (inner.form)
+        activate_columns(step, w, &inner);
+    else
+        activate(step, w, layer, &inner);
     clsa_linear_add(w, simd, &layer->down, &inner, s->y, hp->d, x, hp->d);
     clsa_barrier(w);
 }
@@ -200,8 +234,10 @@ void clsa_attention_out(struct clsa_step *step, const struct clsa_worker *w,
     const struct clsa_simd *simd = step->model->simd;
     const struct clsa_heads *hd = attention->heads;
     size_t e = hd->e, d = step->model->hp.d, begin, end;
-    size_t group = heads_of_blocks(hd), groups = (hd->h + group - 1) / group;
     struct clsa_act mix = s->mix;
+    /* Products need whole columns, own kernels blocks of them. */
+    size_t group = mix.form ? hd->h : heads_of_blocks(hd);
+    size_t groups = (hd->h + group - 1) / group;
     mix.n = attention->n;
     mix.len = hd->h * e;
     clsa_share(w, attention->n * groups, &begin, &end);
@@ -214,7 +250,9 @@ void clsa_attention_out(struct clsa_step *step, const struct clsa_worker *w,
                                s->partial + (c * hd->h + j) *
                                                 attention->most_parts * (e + 2),
                                parts, e + 2, e);
-        if (clsa_linear_quantised(out))
+        if (mix.form)
+            clsa_product_form(&mix, c);
+        else if (clsa_linear_quantised(out))
             clsa_quantise_column(simd, &mix, c, h * e, stop * e);
     }
     clsa_barrier(w);

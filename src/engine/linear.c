@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "src/engine/linear.h"
+#include "src/engine/products.h"
 
 void clsa_linear_share(const struct clsa_worker *worker, size_t rows,
                        size_t *begin, size_t *end)
@@ -13,6 +14,10 @@ void clsa_linear(const struct clsa_worker *worker, const struct clsa_simd *simd,
 {
     size_t begin, end;
     size_t row_bytes = clsa_format_bytes(w->format, w->cols);
+    if (x->form) {
+        clsa_product(worker, w, x, y, ldy, false);
+        return;
+    }
     clsa_linear_share(worker, w->rows, &begin, &end);
     /* Many columns: some rows at a time, which stay in the cache while the
        columns pass by. Few: all of them, as columns are packed for each call.
@@ -31,6 +36,10 @@ void clsa_linear_add(const struct clsa_worker *worker,
                      size_t lds)
 {
     size_t begin, end;
+    if (x->form) {
+        clsa_product(worker, w, x, sum, lds, true);
+        return;
+    }
     clsa_linear(worker, simd, w, x, y, ldy);
     clsa_linear_share(worker, w->rows, &begin, &end);
     for (size_t c = 0; c < x->n; c++)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * linear: the only door for y = W x. All threads of a team call it with the
- * same arguments; each computes its share of the rows of W for all columns.
+ * same arguments; each computes its share of the rows of W for all columns,
+ * or with x->form (products.h) any part of y: a barrier has to be between
+ * this and the next that reads y.
  */
 #ifndef CLSA_ENGINE_LINEAR_H
 #define CLSA_ENGINE_LINEAR_H

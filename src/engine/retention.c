@@ -6,6 +6,7 @@
 #include "src/base/mem.h"
 #include "src/base/random.h"
 #include "src/engine/linear.h"
+#include "src/engine/products.h"
 #include "src/engine/retention.h"
 #include "src/engine/step.h"
 
@@ -249,7 +250,9 @@ static void apply_gate(struct clsa_step *step, const struct clsa_worker *w,
     for (size_t c = begin; c < end; c++) {
         float *x = mix->x + c * mix->ldx;
         simd->silu_mul(x, x, step->model->scratch->q + c * mix->len, mix->len);
-        if (quantised)
+        if (mix->form)
+            clsa_product_form(mix, c);
+        else if (quantised)
             clsa_quantise_column(simd, mix, c, 0, mix->len);
     }
     clsa_barrier(w);

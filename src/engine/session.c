@@ -6,7 +6,7 @@
 #include "src/base/mem.h"
 #include "src/engine/step.h"
 
-#define DEFAULT_BLOCK 256
+#define DEFAULT_BLOCK 512
 #define MAX_BLOCK     4096
 #define MAX_CONTEXT   (UINT64_C(1) << 31) /* positions are 32 bits */
 
@@ -121,11 +121,12 @@ static clsa_status check_context(const struct clsa_session *s,
 }
 
 static clsa_status open_parts(struct clsa_session *s, const char *attention,
-                              clsa_error *error)
+                              const char *prefill, clsa_error *error)
 {
     const struct clsa_hparams *hp = &s->model->hp;
     size_t vocab = hp->vocab * sizeof *s->logits;
     CLSA_TRY(check_options(s, error));
+    CLSA_TRY(clsa_path_parse(&s->path, prefill, s->model, error));
     CLSA_TRY(clsa_cache_open(&s->cache, s->model->team, &s->model->budget, hp,
                              s->kv_type, s->index_type, s->context, error));
     CLSA_TRY(set_policy(s, attention, error));
@@ -154,7 +155,8 @@ static clsa_status open_session(clsa_session **session, clsa_model *model,
     s->index_type = options->index_type;
     s->prefill_block =
         options->prefill_block ? options->prefill_block : DEFAULT_BLOCK;
-    clsa_status status = open_parts(s, options->attention, error);
+    clsa_status status =
+        open_parts(s, options->attention, options->prefill, error);
     if (status) {
         clsa_session_close(s);
         return status;
@@ -290,6 +292,19 @@ static void forget(struct clsa_session *s, uint64_t length)
     s->last_rows = NULL;
 }
 
+/* From `end` positions in windows and cache back to `length`. */
+static void cut(struct clsa_session *s, uint64_t end, uint64_t length)
+{
+    bool whole = clsa_window_truncate(&s->window, length);
+    if (!clsa_retention_truncate(&s->retention, end, length)) {
+        clsa_window_truncate(&s->window, 0); /* from the beginning */
+        whole = false;
+    }
+    forget(s, length);
+    if (!whole)
+        clsa_session_refill(s);
+}
+
 clsa_status clsa_session_truncate(clsa_session *session, uint64_t length,
                                   clsa_error *error)
 {
@@ -310,16 +325,15 @@ clsa_status clsa_session_truncate(clsa_session *session, uint64_t length,
                          "0 and read the tokens again",
                          session->attention, (unsigned long long)length);
     }
-    bool whole = clsa_window_truncate(&session->window, length);
-    if (!clsa_retention_truncate(&session->retention, session->length,
-                                 length)) {
-        clsa_window_truncate(&session->window, 0); /* from the beginning */
-        whole = false;
-    }
-    forget(session, length);
-    if (!whole)
-        clsa_session_refill(session);
+    CLSA_TRY(clsa_products_reserve(session->model, session->path,
+                                   session->prefill_block, false, error));
+    cut(session, session->length, length);
     return CLSA_OK;
+}
+
+void clsa_session_undo(struct clsa_session *session, size_t n)
+{
+    cut(session, session->length + n, session->length);
 }
 
 void clsa_session_restore_set(struct clsa_session *s, size_t count)
@@ -360,6 +374,7 @@ clsa_status clsa_session_fork(const clsa_session *session, clsa_session **fork,
         .index_type = session->index_type,
         .attention = session->attention,
         .prefill_block = session->prefill_block,
+        .prefill = clsa_path_name(session->path),
     };
     struct clsa_session *s;
     CLSA_TRY(open_session(&s, session->model, &options, error));
@@ -433,6 +448,8 @@ void clsa_session_get_stats(const clsa_session *session,
                             ? session->policy.type->searched(session)
                             : 0,
         .attend_ms = session->phase_ms[CLSA_PHASE_ATTEND],
+        .prefill_bytes = clsa_products_bytes(session->model->products),
+        .prefill = clsa_path_name(session->path),
         .rows_read = session->rows_read,
         .rows_changed = session->rows_changed,
     };

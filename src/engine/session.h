@@ -7,6 +7,7 @@
 #define CLSA_ENGINE_SESSION_H
 
 #include "src/engine/policy.h"
+#include "src/engine/products.h"
 #include "src/engine/retention.h"
 #include "src/engine/shared_cache.h"
 #include "src/engine/window.h"
@@ -32,6 +33,7 @@ struct clsa_session {
     struct clsa_model *model;
     uint64_t context;       /* tokens that fit */
     uint32_t prefill_block; /* tokens of one step */
+    enum clsa_path path;    /* of appends of many tokens */
     clsa_type kv_type, index_type;
     char attention[CLSA_POLICY_TEXT]; /* the policy as it was given */
     struct clsa_policy policy;
@@ -87,7 +89,10 @@ clsa_status clsa_session_eval_open(struct clsa_session *session,
 void clsa_session_restore_set(struct clsa_session *session, size_t count);
 
 /* Read the tokens from window.end to length again, for the windows or the
-   state of retention only. */
+   state of retention only. What an append of them needs is reserved. */
 void clsa_session_refill(struct clsa_session *session);
+
+/* Take back what a failed step of n tokens has left. */
+void clsa_session_undo(struct clsa_session *session, size_t n);
 
 #endif /* CLSA_ENGINE_SESSION_H */

@@ -221,8 +221,8 @@ void clsa_cache_write(struct clsa_cache *cache, const struct clsa_simd *simd,
         return;
     unsigned char *keys = page + l->keys_at + i * l->key_bytes;
     if (l->index == CLSA_TYPE_I8)
-        simd->index_quantize((int8_t *)keys, (float *)(page + l->scales_at) + i,
-                             key, l->index_size);
+        simd->quantize_row((int8_t *)keys, (float *)(page + l->scales_at) + i,
+                           key, l->index_size, 127.0f);
     else
         simd->store[l->index == CLSA_TYPE_F32 ? CLSA_F32 : CLSA_BF16](
             keys, key, l->index_size);

@@ -2,11 +2,21 @@
 /* The parallel region of a step. */
 #include <time.h>
 
+#include "src/engine/products.h"
 #include "src/engine/step.h"
+
+/* What all activations are brought into a form for; NULL: own kernels. */
+static void use_products(struct clsa_step *step, struct clsa_products *products)
+{
+    struct clsa_scratch *s = step->model->scratch;
+    s->norm.form = s->mix.form = s->ffn.form = products;
+}
 
 static void work(void *context, struct clsa_worker *w)
 {
     struct clsa_step *step = context;
+    if (step->self || step->cross)
+        clsa_gemm_alone();
     clsa_self_decoder(step, w);
     if (step->windows_only)
         return;
@@ -14,6 +24,11 @@ static void work(void *context, struct clsa_worker *w)
     clsa_step_clock(step, w, CLSA_PHASE_ROWS);
     if (step->m == 0)
         return;
+    if (step->self != step->cross) {
+        if (w->id == 0)
+            use_products(step, step->cross);
+        clsa_barrier(w);
+    }
     clsa_route(step, w);
     clsa_cross_decoder(step, w);
     if (!step->no_logits)
@@ -40,5 +55,6 @@ void clsa_step_run(struct clsa_step *step)
         const struct clsa_policy *p = &clsa_wanted(step, i)->session->policy;
         step->layered |= clsa_policy_layered(p) || p->type->seen;
     }
+    use_products(step, step->self);
     clsa_team_run(step->model->team, work, step);
 }

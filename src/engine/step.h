@@ -37,10 +37,12 @@ struct clsa_column {
 
 struct clsa_step {
     struct clsa_model *model;
-    size_t n, m;                /* columns, wanted columns */
-    bool windows_only;          /* fill the windows, leave the cache */
-    bool no_logits;             /* wanted columns leave out the head */
-    bool layered;               /* a policy looks at the queries of layers */
+    size_t n, m;       /* columns, wanted columns */
+    bool windows_only; /* fill the windows, leave the cache */
+    bool no_logits;    /* wanted columns leave out the head */
+    bool layered;      /* a policy looks at the queries of layers */
+    /* For the products up to the cache and behind it; NULL: own kernels. */
+    struct clsa_products *self, *cross;
     struct clsa_column *column; /* [n], positions of a session ascending */
     size_t *wanted;             /* [m] indices of columns, ascending */
     double phase_ms[CLSA_PHASES];

@@ -13,6 +13,7 @@
 
 #include "src/base/mem.h"
 #include "src/base/numa.h"
+#include "src/engine/products.h"
 #include "src/engine/step.h"
 #include "src/model/gguf_print.h"
 #include "src/model/model.h"
@@ -51,7 +52,9 @@ void clsa_free(void *memory)
 
 void clsa_model_options_init(clsa_model_options *options)
 {
-    *options = (clsa_model_options){0};
+    *options = (clsa_model_options){
+        .prefill_memory = CLSA_PREFILL_MEMORY,
+    };
 }
 
 /* The level that was asked for, by the caller or the environment. */
@@ -122,6 +125,9 @@ static clsa_status open_machine(struct clsa_model *m,
 {
     clsa_budget_open(&m->budget, options->memory_limit);
     m->progress = (struct clsa_progress){options->on_progress, options->user};
+    m->prefill_memory = options->prefill_memory < SIZE_MAX
+                            ? (size_t)options->prefill_memory
+                            : SIZE_MAX;
     CLSA_TRY(choose_simd(m, options->simd, error));
     CLSA_TRY(clsa_numa_open(&m->numa, options->numa, error));
     return clsa_team_open(&m->team, options->threads, m->numa, error);
@@ -174,8 +180,9 @@ static clsa_status open_model(clsa_model **model, const char *path,
                               const clsa_model_options *options,
                               clsa_error *error)
 {
-    static const clsa_model_options defaults;
+    clsa_model_options defaults;
     struct clsa_model *m = clsa_mem_calloc(1, sizeof *m);
+    clsa_model_options_init(&defaults);
     if (!m)
         return clsa_fail_memory(error, "a model", sizeof *m);
     clsa_status status = open_machine(m, options ? options : &defaults, error);
@@ -209,6 +216,7 @@ void clsa_model_close(clsa_model *model)
     if (!model)
         return;
     clsa_scratch_close(model->scratch);
+    clsa_products_close(model->products);
     if (model->team)
         clsa_team_close(model->team);
     clsa_numa_close(model->numa);

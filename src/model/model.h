@@ -16,6 +16,7 @@
 #include "src/model/weights.h"
 
 struct clsa_scratch;
+struct clsa_products;
 
 struct clsa_model {
     struct clsa_gguf *gguf;
@@ -25,11 +26,13 @@ struct clsa_model {
     const struct clsa_simd *simd;
     struct clsa_numa *numa;
     struct clsa_team *team;
-    struct clsa_budget budget;     /* memory of it and its sessions */
-    struct clsa_progress progress; /* of what makes random values */
-    struct clsa_scratch *scratch;  /* of the engine; grows with the sessions */
-    char *name;                    /* general.name, or "" */
-    char *chat_template;           /* tokenizer.chat_template, or NULL */
+    struct clsa_budget budget;      /* memory of it and its sessions */
+    struct clsa_progress progress;  /* of what makes random values */
+    struct clsa_scratch *scratch;   /* of the engine; grows with the sessions */
+    struct clsa_products *products; /* of prompts; NULL: none yet */
+    size_t prefill_memory;          /* bytes that converted weights may take */
+    char *name;                     /* general.name, or "" */
+    char *chat_template;            /* tokenizer.chat_template, or NULL */
     double *rope_self;    /* [e/2] angle per position; NULL: not rotated */
     double *rope_cross;   /* [e/2] */
     uint64_t fingerprint; /* 0: not computed yet */

@@ -76,6 +76,7 @@ static clsa_session *open_exact(clsa_model *model, const char *policy,
     clsa_error error;
     clsa_session_options_init(&options);
     options.kv_type = options.index_type = CLSA_TYPE_F32;
+    options.prefill = "own";
     options.attention = policy;
     options.context = context;
     ck_assert_msg(clsa_session_open(&session, model, &options, &error) ==

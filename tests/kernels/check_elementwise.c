@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Checks of rms_norm, rope, silu_mul and add: against the scalar versions,
- * with output apart and in place where the prototype allows it.
+ * Checks of rms_norm, rope, silu_mul, add and rescale: against the scalar
+ * versions, with output apart and in place where the prototype allows it.
  */
 #include <float.h>
 #include <math.h>
@@ -272,6 +272,81 @@ static void check_add(struct test *t)
         check_add_case(t, 100, (enum test_values)values);
 }
 
+/* -------------------------------------------------------------- rescale */
+
+struct sums {
+    size_t n, rows, ldy, ldx;
+    const int32_t *x, *minus;
+    const float *scale, *row_scale;
+    float *y, *want;
+    int add;
+};
+
+static int32_t *random_sums(const char *name, size_t n, uint32_t most)
+{
+    int32_t *x = test_input(name, n, sizeof *x);
+    for (size_t i = 0; i < n; i++)
+        x[i] = (int32_t)test_below(2 * most + 1) - (int32_t)most;
+    return x;
+}
+
+static float *random_scales(const char *name, size_t n)
+{
+    float *x = test_input(name, n, sizeof *x);
+    test_fill(x, n, TEST_WIDE);
+    return x;
+}
+
+static void make_sums(struct sums *s)
+{
+    const size_t cells = s->n ? (s->n - 1) * s->ldy + s->rows : 0;
+    s->x = random_sums("x", s->n ? (s->n - 1) * s->ldx + s->rows : 0,
+                       UINT32_C(1) << 29);
+    s->minus = random_sums("minus", s->rows, UINT32_C(1) << 29);
+    s->scale = random_scales("scale", s->n);
+    s->row_scale = random_scales("row_scale", s->rows);
+    s->y = test_output("y", cells, sizeof *s->y);
+    s->want = test_output("y of ref", cells, sizeof *s->want);
+    for (size_t c = 0; c < s->n; c++) { /* the gaps stay poison */
+        test_fill(s->y + c * s->ldy, s->rows, TEST_WIDE);
+        memcpy(s->want + c * s->ldy, s->y + c * s->ldy, s->rows * sizeof *s->y);
+    }
+}
+
+static void compare_sums(const struct test *t, const struct sums *s)
+{
+    t->ref->rescale(s->want, s->ldy, s->x, s->ldx, s->n, s->rows, s->scale,
+                    s->row_scale, s->minus, s->add);
+    t->simd->rescale(s->y, s->ldy, s->x, s->ldx, s->n, s->rows, s->scale,
+                     s->row_scale, s->minus, s->add);
+    for (size_t c = 0; c < s->n; c++) {
+        float *y = s->y + c * s->ldy;
+        test_same_floats("y", y, s->want + c * s->ldy, s->rows);
+        if (c + 1 < s->n)
+            test_untouched("y", y + s->rows, s->ldy - s->rows, sizeof *y);
+    }
+}
+
+static void check_rescale(struct test *t)
+{
+    for (size_t i = 0; i < 2 * TEST_COUNT(sizes); i++)
+        for (int where = 0; where < test_placements(t); where++) {
+            const size_t rows = sizes[i / 2] % 200;
+            struct sums s = {.n = i % 5,
+                             .rows = rows,
+                             .ldy = rows + i % 3,
+                             .ldx = rows + i % 4,
+                             .add = i % 2};
+            test_case("n %zu, rows %zu, add %d, placement %d", s.n, rows, s.add,
+                      where);
+            test_reset((enum test_placement)where);
+            make_sums(&s);
+            test_seal();
+            compare_sums(t, &s);
+            test_intact();
+        }
+}
+
 const struct kernel elementwise_kernels[] = {
     {"rms_norm", offsetof(struct clsa_simd, rms_norm), CLSA_F32,
      check_rms_norm},
@@ -279,5 +354,6 @@ const struct kernel elementwise_kernels[] = {
     {"silu_mul", offsetof(struct clsa_simd, silu_mul), CLSA_F32,
      check_silu_mul},
     {"add", offsetof(struct clsa_simd, add), CLSA_F32, check_add},
+    {"rescale", offsetof(struct clsa_simd, rescale), CLSA_F32, check_rescale},
     {0},
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Checks of the index: quantisation of keys, the three scans, and the filter
+ * Checks of the index: quantisation of rows, the three scans, and the filter
  * of candidates. Integer scores and candidates are compared bit for bit; each
  * key's score also with that of a scan over this key alone.
  */
@@ -11,7 +11,7 @@
 #include "simd/scalar.h"
 #include "tests/kernels/kernels.h"
 
-/* -------------------------------------------------------- index_quantize */
+/* ---------------------------------------------------------- quantize_row */
 
 enum key_kind {
     KEY_PLAIN,
@@ -28,6 +28,7 @@ struct key {
     float *scale;
     const float *x;
     size_t len;
+    float limit;
 };
 
 static float key_value(enum key_kind kind, size_t i)
@@ -49,14 +50,15 @@ static float key_value(enum key_kind kind, size_t i)
     }
 }
 
-static void run_index_quantize(const struct clsa_simd *table, void *arg)
+static void run_quantize_row(const struct clsa_simd *table, void *arg)
 {
     const struct key *k = arg;
-    table->index_quantize(k->q, k->scale, k->x, k->len);
+    table->quantize_row(k->q, k->scale, k->x, k->len, k->limit);
 }
 
-static void make_key(struct key *k, const float *x, size_t len)
+static void make_key(struct key *k, const float *x, size_t len, float limit)
 {
+    k->limit = limit;
     k->x = x;
     k->len = len;
     k->q = test_output("q", len, sizeof *k->q);
@@ -69,20 +71,22 @@ static void compare_keys(const struct key *got, const struct key *want)
     test_same_bytes("q", got->q, want->q, got->len, sizeof *got->q);
 }
 
-static void check_key(const struct test *t, size_t len, enum key_kind kind)
+static void check_key(const struct test *t, size_t len, enum key_kind kind,
+                      float limit)
 {
     for (int where = 0; where < test_placements(t); where++) {
         struct key got, want;
-        test_case("len %zu, kind %d, placement %d", len, (int)kind, where);
+        test_case("len %zu, kind %d, limit %g, placement %d", len, (int)kind,
+                  (double)limit, where);
         test_reset((enum test_placement)where);
         float *x = test_input("x", len, sizeof *x);
         for (size_t i = 0; i < len; i++)
             x[i] = key_value(kind, i);
-        make_key(&got, x, len);
-        make_key(&want, x, len);
+        make_key(&got, x, len, limit);
+        make_key(&want, x, len, limit);
         test_seal();
-        run_index_quantize(t->ref, &want);
-        run_index_quantize(t->simd, &got);
+        run_quantize_row(t->ref, &want);
+        run_quantize_row(t->simd, &got);
         compare_keys(&got, &want);
         test_intact();
     }
@@ -91,11 +95,11 @@ static void check_key(const struct test *t, size_t len, enum key_kind kind)
 static const size_t lens[] = {32, 64, 128, 1,  2,  7,   8,   9,   15,  16,  17,
                               31, 33, 48,  65, 96, 100, 130, 256, 655, 1024};
 
-static void check_index_quantize(struct test *t)
+static void check_quantize_row(struct test *t)
 {
     for (size_t i = 0; i < TEST_COUNT(lens); i++)
         for (int kind = 0; kind < KEY_KINDS; kind++)
-            check_key(t, lens[i], (enum key_kind)kind);
+            check_key(t, lens[i], (enum key_kind)kind, i % 2 ? 127 : 64);
 }
 
 /* ----------------------------------------------------------------- scans */
@@ -357,8 +361,8 @@ static void check_filter(struct test *t)
 }
 
 const struct kernel index_kernels[] = {
-    {"index_quantize", offsetof(struct clsa_simd, index_quantize), CLSA_F32,
-     check_index_quantize},
+    {"quantize_row", offsetof(struct clsa_simd, quantize_row), CLSA_F32,
+     check_quantize_row},
     {"scan_f32", offsetof(struct clsa_simd, scan_f32), CLSA_F32, check_scan},
     {"scan_bf16", offsetof(struct clsa_simd, scan_bf16), CLSA_BF16, check_scan},
     {"scan_i8", offsetof(struct clsa_simd, scan_i8), CLSA_Q8_0, check_scan},
