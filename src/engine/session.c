@@ -325,8 +325,12 @@ clsa_status clsa_session_truncate(clsa_session *session, uint64_t length,
                          "0 and read the tokens again",
                          session->attention, (unsigned long long)length);
     }
-    CLSA_TRY(clsa_products_reserve(session->model, session->path,
-                                   session->prefill_block, false, error));
+    /* What a refill of the windows needs. */
+    if (length >= CLSA_PRODUCT_LEAST &&
+        (session->retention.bytes ||
+         !clsa_window_reaches(&session->window, length)))
+        CLSA_TRY(clsa_products_reserve(session->model, session->path,
+                                       session->prefill_block, false, error));
     cut(session, session->length, length);
     return CLSA_OK;
 }

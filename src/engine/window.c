@@ -64,11 +64,15 @@ void clsa_window_extend(struct clsa_window *window, size_t count)
     window->end += count;
 }
 
+bool clsa_window_reaches(const struct clsa_window *window, uint64_t end)
+{
+    return (end >= window->size ? end - window->size + 1 : 0) >= window->exact;
+}
+
 bool clsa_window_truncate(struct clsa_window *window, uint64_t end)
 {
     uint64_t reach = (uint64_t)window->layers * (window->size - 1);
-    uint64_t first = end >= window->size ? end - window->size + 1 : 0;
-    if (first >= window->exact) {
+    if (clsa_window_reaches(window, end)) {
         window->end = end;
         return true;
     }

@@ -65,6 +65,9 @@ void clsa_window_move(const struct clsa_window *window, size_t count,
    slots are now theirs to be written. One thread. */
 void clsa_window_extend(struct clsa_window *window, size_t count);
 
+/* Whether rows that are exact are there for a truncation to `end`. */
+bool clsa_window_reaches(const struct clsa_window *window, uint64_t end);
+
 /*
  * Forget positions from `end` on. False when rows before it that a window at
  * `end` looks at are gone: the window then is empty at S (W - 1) positions
