@@ -2,7 +2,7 @@
 # --memory-limit: what does not fit is refused in one line, before any work.
 # Session files: of another model, and damaged.
 clsa run -t 1 --memory-limit 1K -p x -n 1
-clsa run -t 1 --memory-limit 7M -p x -n 1 2>&1 |
+clsa run -t 1 --memory-limit 12M -p x -n 1 2>&1 |
     sed -E 's/[0-9.]+( of|( MiB)? are)/some\1/'
 clsa run -t 1 --memory-limit 40M -c 1M -p x -n 1 2>&1 |
     sed -E 's/[0-9.]+ of the/some of the/'
