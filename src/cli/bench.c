@@ -10,12 +10,15 @@
 #include "simd/simd.h"
 #include "src/cli/bench.h"
 #include "src/cli/commands.h"
+#include "src/cli/engine.h"
 #include "src/cli/message.h"
 #include "src/cli/progress.h"
+#include "src/cli/shape.h"
 
 static const struct cli_command *const kinds[] = {
     &cli_command_bench_machine, &cli_command_bench_kernels,
-    &cli_command_bench_decode, &cli_command_bench_compare, NULL};
+    &cli_command_bench_decode,  &cli_command_bench_prefill,
+    &cli_command_bench_compare, NULL};
 
 static int bench_run_kind(int argc, char **argv)
 {
@@ -52,4 +55,32 @@ int cli_bench_simd(const struct cli_common *common, const char **level)
     }
     *level = table->name;
     return CLI_DONE;
+}
+
+int cli_bench_check_model(const struct cli_command *self,
+                          const struct cli_common *common, const char *shape,
+                          clsa_type type)
+{
+    if (shape != NULL && common->model != NULL)
+        return cli_usage(self, "give either --shape or -m FILE");
+    if (shape == NULL && type != BENCH_NO_TYPE)
+        return cli_usage(self, "--type: is that of random weights and needs "
+                               "--shape");
+    return CLI_DONE;
+}
+
+int cli_bench_open_model(const struct cli_command *self,
+                         const struct cli_common *common, const char *shape,
+                         clsa_type type, clsa_model **model, const char **name)
+{
+    clsa_shape sizes;
+
+    if (shape == NULL) {
+        *name = cli_model_path(common);
+        return cli_model_open(common, model);
+    }
+    *name = shape;
+    CLI_TRY(cli_shape_parse(self, shape, &sizes));
+    return cli_shape_open(common, &sizes,
+                          type == BENCH_NO_TYPE ? CLSA_TYPE_Q8_0 : type, model);
 }

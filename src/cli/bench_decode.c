@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "src/cli/bench.h"
 #include "src/cli/bench_measure.h"
 #include "src/cli/commands.h"
 #include "src/cli/compare.h"
@@ -17,10 +18,6 @@
 #include "src/cli/message.h"
 #include "src/cli/plan.h"
 #include "src/cli/progress.h"
-#include "src/cli/shape.h"
-
-/* Of --type where it is not given: index keys have it, weights never. */
-#define NO_TYPE CLSA_TYPE_I8
 
 static const struct cli_option decode_table[] = {BENCH_DECODE_OPTIONS, {0}};
 
@@ -220,19 +217,8 @@ static int run_all(struct bench_decode *d, const struct cli_numbers *depths,
 static int open_model(const struct decode_options *options,
                       struct bench_decode *d)
 {
-    clsa_shape shape;
-
-    if (options->shape == NULL) {
-        d->shape = cli_model_path(&options->common);
-        CLI_TRY(cli_model_open(&options->common, &d->model));
-    } else {
-        d->shape = options->shape;
-        CLI_TRY(cli_shape_parse(d->self, d->shape, &shape));
-        CLI_TRY(cli_shape_open(&options->common, &shape,
-                               options->type == NO_TYPE ? CLSA_TYPE_Q8_0
-                                                        : options->type,
-                               &d->model));
-    }
+    CLI_TRY(cli_bench_open_model(d->self, &options->common, options->shape,
+                                 options->type, &d->model, &d->shape));
     clsa_model_get_info(d->model, &d->info);
     bench_weights_of(d->model, &d->weights);
     return CLI_DONE;
@@ -247,11 +233,8 @@ static int check_options(const struct decode_options *options,
     const uint64_t context = options->common.context;
     size_t i;
 
-    if (options->shape != NULL && options->common.model != NULL)
-        return cli_usage(self, "give either --shape or -m FILE");
-    if (options->shape == NULL && options->type != NO_TYPE)
-        return cli_usage(self, "--type: is that of random weights and needs "
-                               "--shape");
+    CLI_TRY(cli_bench_check_model(self, &options->common, options->shape,
+                                  options->type));
     if (options->shape != NULL && d->file != NULL)
         return cli_usage(self, "--fill text: needs -m FILE: random weights "
                                "have no tokenizer");
@@ -300,7 +283,7 @@ int bench_decode_command(const struct cli_command *self, int argc, char **argv)
                                      .depth = "1K,128K",
                                      .batch = "1",
                                      .fill = "random",
-                                     .type = NO_TYPE,
+                                     .type = BENCH_NO_TYPE,
                                      .steps = BENCH_MIN_STEPS};
     struct bench_decode d = {.self = self, .common = &options.common};
     int first, status;

@@ -23,6 +23,7 @@ extern const struct cli_command cli_command_bench_compare;
 extern const struct cli_command cli_command_bench_decode;
 extern const struct cli_command cli_command_bench_kernels;
 extern const struct cli_command cli_command_bench_machine;
+extern const struct cli_command cli_command_bench_prefill;
 extern const struct cli_command cli_command_convert;
 extern const struct cli_command cli_command_quantize;
 

@@ -53,3 +53,12 @@ clsa bench decode -m model.gguf --fill text:empty.txt --depth 64 -q
 seq 1000 >numbers.txt
 clsa bench decode -m model.gguf --fill text:numbers.txt --depth 64,1K -q --batch 2 |
     awk '{ print $1, $2, $3 }'
+clsa bench prefill x
+clsa bench prefill --tokens 0
+clsa bench prefill -m model.gguf --type f16
+clsa bench prefill --shape $small --tokens 64 -c 10
+clsa bench prefill --shape $small --tokens 8,100 -t 1 -q | awk '{ print $1, NF }'
+clsa bench prefill --shape $small --tokens 64 -t 1 -q --prefill own --json >p.json
+grep -oE '"[a-z0-9_]+":' p.json | tr -d '\n' && echo
+grep -oE '"(shape|type|tokens|threads|path)": [^,]*, ' p.json | tr -d '\n' && echo
+grep -oE '"(ms|gflops|gemm_peak_gflops|gemm_share)": (-|0(\.0)?[,}]).*' p.json

@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bench prefill: time of reading prompts of random tokens, beside the best
+ * rate of one large product that oneDNN reaches on this machine with the same
+ * threads, of any precision; without oneDNN, beside the peak of exact int8
+ * products of our own loops.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "bench/peaks.h"
+#include "simd/gemm.h"
+#include "src/cli/bench.h"
+#include "src/cli/bench_cost.h"
+#include "src/cli/commands.h"
+#include "src/cli/compare.h"
+#include "src/cli/engine.h"
+#include "src/cli/machine.h"
+#include "src/cli/message.h"
+#include "src/cli/progress.h"
+
+enum {
+    RUNS = 3,      /* of a number of tokens; the median counts */
+    WARM = 512,    /* tokens before them, which bring the weights into form */
+    PRODUCTS = 5,  /* of each precision; the median counts */
+    PEAK_M = 512,  /* the large product: tokens, */
+    PEAK_N = 8192, /* rows */
+    PEAK_K = 2048  /* and columns of weights */
+};
+
+struct prefill_options {
+    struct cli_common common;
+    const char *shape, *tokens;
+    clsa_type type;
+};
+
+static const struct cli_option prefill_table[] = {
+    {.kind = CLI_TEXT,
+     .name = "shape",
+     .argument = "SHAPE",
+     .help = "random weights: tiny, 1b, 3b or KEY=V,...",
+     .offset = offsetof(struct prefill_options, shape)},
+    {.kind = CLI_TYPE,
+     .name = "type",
+     .argument = CLI_WEIGHT_TYPES,
+     .help = "type of random weights; default: q8_0",
+     .offset = offsetof(struct prefill_options, type)},
+    {.kind = CLI_TEXT,
+     .name = "tokens",
+     .argument = "N,...",
+     .help = "tokens of a prompt; default: 1K,4K",
+     .offset = offsetof(struct prefill_options, tokens)},
+    {0}};
+
+/* The run as a whole. */
+struct prefill {
+    const struct cli_command *self;
+    const struct cli_common *common;
+    const char *shape;
+    clsa_model *model;
+    clsa_model_info info;
+    struct bench_weights weights;
+    double macs; /* of a token that is not wanted */
+    double peak; /* GFLOP/s */
+    int32_t *ids;
+    json_t *results;
+    int printed; /* lines of text */
+};
+
+struct prefill_result {
+    uint64_t tokens, resident;
+    double ms;
+    char path[8];
+};
+
+static double seconds_now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+static double median(double *samples, size_t n)
+{
+    qsort(samples, n, sizeof *samples, ascending);
+    return samples[n / 2];
+}
+
+/* ------------------------------------------------------------------ peak */
+
+struct product {
+    struct clsa_gemm *gemm;
+    void *x, *w, *packed, *y;
+};
+
+static void close_product(struct product *p)
+{
+    clsa_gemm_close(p->gemm);
+    free(p->x);
+    free(p->w);
+    free(p->packed);
+    free(p->y);
+}
+
+/* Operands of small values in any of the types. */
+static int open_product(struct product *p, enum clsa_gemm_type type,
+                        unsigned threads)
+{
+    const size_t size = clsa_gemm_size(type);
+
+    memset(p, 0, sizeof *p);
+    p->gemm = clsa_gemm_open(type, PEAK_M, PEAK_N, PEAK_K, 1, threads);
+    if (p->gemm == NULL)
+        return -1;
+    p->x = malloc((size_t)PEAK_M * PEAK_K * size);
+    p->w = malloc((size_t)PEAK_N * PEAK_K * size);
+    p->packed = aligned_alloc(64, (clsa_gemm_bytes(p->gemm) + 63) / 64 * 64);
+    p->y = malloc((size_t)PEAK_M * PEAK_N * sizeof(float));
+    if (p->x == NULL || p->w == NULL || p->packed == NULL || p->y == NULL)
+        return -1;
+    memset(p->x, 0x3e, (size_t)PEAK_M * PEAK_K * size);
+    memset(p->w, 0x3d, (size_t)PEAK_N * PEAK_K * size);
+    return clsa_gemm_pack(p->gemm, 0, p->packed, p->w);
+}
+
+/* GFLOP/s of the large product; 0 where oneDNN does not make it. */
+static double product_rate(enum clsa_gemm_type type, unsigned threads)
+{
+    const double flop = 2.0 * PEAK_M * PEAK_N * PEAK_K;
+    double seconds[PRODUCTS];
+    struct product p;
+    int i, failed = open_product(&p, type, threads);
+
+    if (!failed) /* does not count */
+        failed = clsa_gemm_run(p.gemm, 0, p.y, p.x, p.packed);
+    for (i = 0; i < PRODUCTS && !failed; i++) {
+        const double start = seconds_now();
+
+        failed = clsa_gemm_run(p.gemm, 0, p.y, p.x, p.packed);
+        seconds[i] = seconds_now() - start;
+    }
+    close_product(&p);
+    return failed ? 0 : flop / median(seconds, PRODUCTS) * 1e-9;
+}
+
+static int own_peak(struct prefill *d)
+{
+    const struct bench_request request = {
+        .threads = d->info.threads, .simd = d->info.simd, .row_bytes = 2048};
+    struct bench_peaks peaks;
+    int failed = bench_measure_peaks(&peaks, &request);
+
+    CLI_TRY(cli_interrupt_check());
+    if (failed)
+        return cli_fail("no memory to measure the peaks of the machine with");
+    d->peak = 2 * peaks.int8_gmacs;
+    cli_note("without oneDNN: the peak is that of exact int8 products");
+    return CLI_DONE;
+}
+
+static int measure_peak(struct prefill *d)
+{
+    static const char *const names[] = {"f32", "bf16", "int8"};
+    int type;
+
+    for (type = 0; type < CLSA_GEMM_TYPES; type++) {
+        double rate;
+
+        if (!clsa_gemm_fast((enum clsa_gemm_type)type))
+            continue;
+        rate = product_rate((enum clsa_gemm_type)type, d->info.threads);
+        cli_detail("oneDNN %s: %.0f GFLOP/s", names[type], rate);
+        d->peak = rate > d->peak ? rate : d->peak;
+        CLI_TRY(cli_interrupt_check());
+    }
+    return d->peak > 0 ? CLI_DONE : own_peak(d);
+}
+
+/* -------------------------------------------------------------- a prompt */
+
+/* Whether a token of a prompt multiplies this matrix: those up to the cache. */
+static int is_read_with(const char *name, uint32_t self_layers)
+{
+    static const char *const cache[] = {"attn_k.weight", "attn_v.weight",
+                                        "indexer.k_proj.weight"};
+    char *rest;
+    unsigned long layer;
+    size_t i;
+
+    if (strncmp(name, "blk.", 4) != 0)
+        return 0;
+    layer = strtoul(name + 4, &rest, 10);
+    if (layer < self_layers)
+        return 1;
+    for (i = 0; layer == self_layers && i < 3; i++)
+        if (strcmp(rest + 1, cache[i]) == 0)
+            return 1;
+    return 0;
+}
+
+static double macs_of(const clsa_model *model, uint32_t self_layers)
+{
+    clsa_tensor_info t;
+    double macs = 0;
+    size_t i;
+
+    for (i = 0; i < clsa_model_tensor_count(model); i++) {
+        clsa_model_tensor(model, i, &t);
+        if (t.dims == 2 && is_read_with(t.name, self_layers))
+            macs += (double)t.shape[0] * (double)t.shape[1];
+    }
+    return macs;
+}
+
+static int make_ids(struct prefill *d, uint64_t count)
+{
+    uint32_t state = 1;
+    uint64_t i;
+
+    free(d->ids);
+    d->ids = malloc((size_t)count * sizeof *d->ids);
+    if (d->ids == NULL)
+        return cli_fail_memory();
+    for (i = 0; i < count; i++) {
+        state = state * 1664525u + 1013904223u;
+        d->ids[i] = (int32_t)((state >> 8) % d->info.vocab);
+    }
+    return CLI_DONE;
+}
+
+static int read_prompt(const struct prefill *d, clsa_session *session,
+                       uint64_t count, double *seconds)
+{
+    static const clsa_append last = {.want = CLSA_WANT_LAST};
+    clsa_error error;
+    double start;
+
+    if (clsa_session_truncate(session, 0, &error) != CLSA_OK)
+        return cli_fail_error(&error);
+    start = seconds_now();
+    CLI_TRY(cli_append(session, d->ids, (size_t)count, &last, CLI_QUIET));
+    *seconds = seconds_now() - start;
+    return CLI_DONE;
+}
+
+static int measure_prompt(const struct prefill *d, clsa_session *session,
+                          struct prefill_result *r)
+{
+    double seconds[RUNS];
+    clsa_session_stats stats;
+    int i;
+
+    CLI_TRY(read_prompt(d, session, r->tokens < WARM ? r->tokens : WARM,
+                        &seconds[0]));
+    for (i = 0; i < RUNS; i++)
+        CLI_TRY(read_prompt(d, session, r->tokens, &seconds[i]));
+    r->ms = median(seconds, RUNS) * 1e3;
+    clsa_session_get_stats(session, &stats);
+    snprintf(r->path, sizeof r->path, "%s", stats.prefill);
+    r->resident = cli_machine_resident();
+    return CLI_DONE;
+}
+
+/* ---------------------------------------------------------------- report */
+
+static int report(struct prefill *d, const struct prefill_result *r)
+{
+    const double rate = (double)r->tokens * 1e3 / r->ms;
+    const double gflops = 2 * d->macs * rate * 1e-9;
+    const double mib = (double)r->resident / 1048576;
+
+    if (d->common->json)
+        return cli_json_append(
+            d->results,
+            json_pack("{so ss sI si ss ss sf sf sf sf sf sf}", "shape",
+                      cli_json_text(d->shape), "type",
+                      clsa_type_name(d->weights.type), "tokens",
+                      (json_int_t)r->tokens, "threads", (int)d->info.threads,
+                      "simd", d->info.simd, "path", r->path, "ms", r->ms,
+                      "tokens_per_s", rate, "gflops", gflops,
+                      "gemm_peak_gflops", d->peak, "gemm_share",
+                      gflops / d->peak, "rss_mib", mib));
+    if (d->printed++ == 0)
+        printf("%10s %-5s %10s %10s %10s %10s %6s %8s\n", "tokens", "path",
+               "ms", "tokens/s", "GFLOP/s", "peak", "share", "MiB");
+    printf("%10" PRIu64 " %-5s %10.2f %10.2f %10.2f %10.2f %6.2f %8.0f\n",
+           r->tokens, r->path, r->ms, rate, gflops, d->peak, gflops / d->peak,
+           mib);
+    fflush(stdout);
+    return CLI_DONE;
+}
+
+/* --------------------------------------------------------------- command */
+
+static int run_prompt(struct prefill *d, uint64_t tokens)
+{
+    struct cli_common options = *d->common;
+    struct prefill_result r = {.tokens = tokens};
+    clsa_session *session = NULL;
+    int status;
+
+    if (options.context == 0)
+        options.context = tokens;
+    CLI_TRY(make_ids(d, tokens));
+    status = cli_session_open(&options, d->model, tokens,
+                              cli_attention(&options, d->model), &session);
+    if (status == CLI_DONE)
+        status = measure_prompt(d, session, &r);
+    clsa_session_close(session);
+    return status == CLI_DONE ? report(d, &r) : status;
+}
+
+static int check_context(const struct prefill *d,
+                         const struct cli_numbers *tokens)
+{
+    const uint64_t context = d->common->context;
+    size_t i;
+
+    for (i = 0; i < tokens->count; i++)
+        if (context != 0 && tokens->value[i] > context)
+            return cli_usage(d->self,
+                             "--context: %llu tokens do not hold a prompt of "
+                             "%llu: give as many or more",
+                             (unsigned long long)context,
+                             (unsigned long long)tokens->value[i]);
+    return CLI_DONE;
+}
+
+static int run_options(const struct prefill_options *options, struct prefill *d)
+{
+    struct cli_numbers tokens;
+    size_t i;
+
+    CLI_TRY(cli_numbers_parse(d->self, "tokens", options->tokens, 1,
+                              (uint64_t)1 << 30, &tokens));
+    CLI_TRY(cli_bench_check_model(d->self, d->common, options->shape,
+                                  options->type));
+    CLI_TRY(check_context(d, &tokens));
+    CLI_TRY(cli_bench_open_model(d->self, d->common, options->shape,
+                                 options->type, &d->model, &d->shape));
+    clsa_model_get_info(d->model, &d->info);
+    bench_weights_of(d->model, &d->weights);
+    d->macs = macs_of(d->model, d->info.self_layers);
+    CLI_TRY(measure_peak(d));
+    d->results = json_array();
+    for (i = 0; i < tokens.count; i++)
+        CLI_TRY(run_prompt(d, tokens.value[i]));
+    if (d->common->json) {
+        json_t *list = d->results;
+
+        d->results = NULL;
+        return cli_json_print(list);
+    }
+    return CLI_DONE;
+}
+
+static int prefill_run(int argc, char **argv)
+{
+    struct prefill_options options = {
+        .common = CLI_COMMON_INIT, .tokens = "1K,4K", .type = BENCH_NO_TYPE};
+    const struct cli_command *self = &cli_command_bench_prefill;
+    struct prefill d = {.self = self, .common = &options.common};
+    int first, status;
+
+    CLI_TRY(cli_options_parse(self, argc, argv, &options, &first));
+    if (first == 0)
+        return CLI_DONE;
+    if (first < argc)
+        return cli_usage(self, "takes no '%s'", argv[first]);
+    status = run_options(&options, &d);
+    json_decref(d.results);
+    free(d.ids);
+    if (d.model != NULL)
+        clsa_model_close(d.model);
+    return status;
+}
+
+const struct cli_command cli_command_bench_prefill = {
+    .name = "bench prefill",
+    .usage = "",
+    .summary = "Time prompts against the best rate of products.",
+    .groups = CLI_GROUP_MODEL | CLI_GROUP_SESSION,
+    .options = prefill_table,
+    .run = prefill_run};
