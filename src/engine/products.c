@@ -43,6 +43,7 @@ struct clsa_products {
     enum clsa_gemm_type type;
     const struct clsa_simd *simd;
     unsigned threads;
+    struct clsa_budget *room; /* of the model's memory */
     size_t n, budget, spent, bytes;
     size_t most_k, most_bytes; /* of any width */
     float limit;               /* largest |w| of int8 */
@@ -191,20 +192,33 @@ static size_t lay_out(struct clsa_products *p)
     return used;
 }
 
+static void close_block(struct clsa_products *p)
+{
+    clsa_mem_unmap(p->block, p->block_bytes);
+    clsa_budget_give(p->room, p->block_bytes);
+    p->block = NULL;
+    p->block_bytes = 0;
+}
+
 static clsa_status open_block(struct clsa_products *p, size_t n,
                               clsa_error *error)
 {
     if (n <= p->n)
         return CLSA_OK;
-    clsa_mem_unmap(p->block, p->block_bytes);
-    p->block = NULL;
+    close_block(p);
     p->n = n;
-    size_t bytes = p->block_bytes = lay_out(p);
-    p->block = clsa_mem_map(bytes);
-    if (!p->block) {
-        p->n = p->block_bytes = 0;
-        return clsa_fail_memory(error, "products of a prompt", bytes);
+    size_t bytes = lay_out(p);
+    clsa_status status =
+        clsa_budget_take(p->room, bytes, "products of a prompt", error);
+    if (!status && !(p->block = clsa_mem_map(bytes))) {
+        clsa_budget_give(p->room, bytes);
+        status = clsa_fail_memory(error, "products of a prompt", bytes);
     }
+    if (status) {
+        p->n = 0;
+        return status;
+    }
+    p->block_bytes = bytes;
     lay_out(p);
     return CLSA_OK;
 }
@@ -324,7 +338,8 @@ static void convert_packs(void *context, struct clsa_worker *worker)
     }
 }
 
-/* Room for the packs that fit. Without memory there are fewer of them: these
+/* Room for the packs that fit. Without memory, or where the limit of the model
+   leaves none, there are fewer of them: these
    matrices are converted whenever they are multiplied. */
 static void open_packs(struct clsa_products *p)
 {
@@ -332,8 +347,12 @@ static void open_packs(struct clsa_products *p)
         struct pack *pack = &p->packs[i];
         size_t bytes = pack_bytes(p, pack->w);
         if (bytes > p->budget - p->spent ||
-            !(pack->tiles = clsa_mem_map(bytes)))
+            clsa_budget_take(p->room, bytes, "converted weights", NULL))
             continue;
+        if (!(pack->tiles = clsa_mem_map(bytes))) {
+            clsa_budget_give(p->room, bytes);
+            continue;
+        }
         pack->rows =
             (struct tile_rows *)(void *)(pack->tiles +
                                          tiles_of(pack->w) *
@@ -352,7 +371,8 @@ void clsa_products_close(struct clsa_products *p)
     for (int i = 0; i < WIDTHS; i++)
         for (int j = 0; j < SHAPES; j++)
             clsa_gemm_close(p->width[i].gemm[j]);
-    clsa_mem_unmap(p->block, p->block_bytes);
+    clsa_budget_give(p->room, p->spent);
+    close_block(p);
     clsa_mem_free(p->packs);
     clsa_mem_free(p->benches);
     clsa_mem_free(p);
@@ -368,6 +388,7 @@ static clsa_status open_products(struct clsa_model *model, enum clsa_path path,
     p->simd = model->simd;
     p->threads = clsa_team_size(model->team);
     p->budget = model->prefill_memory;
+    p->room = &model->budget;
     p->limit = 127;
     p->benches = clsa_mem_calloc(p->threads, sizeof *p->benches);
     clsa_status status =
