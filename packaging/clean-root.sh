@@ -47,7 +47,7 @@ cp -r "$(dirname "$0")/debian/tests" "$root/debs/tests"
 inside /debs/tests/run
 for page in clsa clsa-run clsa-gguf "7 clsa"; do
     # shellcheck disable=SC2086
-    inside man $page | grep -q EXAMPLES || {
+    inside man $page | grep EXAMPLES >/dev/null || {
         say "man $page does not render"
         exit 1
     }
@@ -56,7 +56,7 @@ say "manual pages render"
 
 # shellcheck disable=SC2046
 install gcc libc6-dev pkg-config $(cd "$root" && ls ./debs/libclsa-dev_*.deb)
-inside man clsa_model_open | grep -q clsa_model_random
+inside man clsa_model_open | grep clsa_model_random >/dev/null
 inside /debs/tests/compile
 say "the examples compile, shared and static"
 
