@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Comparisons of policies: who takes part, and the forms of the output. Plots
 # are looked at with a gnuplot that prints what it is given.
+# Not under an emulator: the policies run there in check_models.
 cat >needles <<'END'
 {"context": "The gate code of Ines of Porto is 51832. The sea was grey and the bells were silent. The key word of Otto of Riga is 90174. Nobody spoke.", "questions": [{"question": "\n\nQuestion: What is the gate code of Ines of Porto?\nAnswer: The gate code of Ines of Porto is", "answer": " 51832"}]}
 END
