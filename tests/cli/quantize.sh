@@ -6,7 +6,7 @@ clsa quantize model.gguf b.gguf Q4_0 --keep 'blk.?.attn_[qk].weight=f16' \
 clsa info a.gguf | grep -E '^(name|parameters|check)|file_type|quantiz'
 clsa quantize model.gguf c.gguf q8_0 --json -q -t 2 | tr -d ' \n' |
     grep -oE '^.{120}'
-head -c 6000 "$data/../../models/chronicle.txt" >text
+head -c 2000 "$data/../../models/chronicle.txt" >text
 clsa quantize model.gguf c.gguf q4_k --eval text |
     tail -n 2 | sed -E 's/loss [0-9.]+/loss/; s/[0-9] of/some of/'
 clsa quantize model.gguf c.gguf q4_k --eval missing
