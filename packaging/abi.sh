@@ -19,6 +19,8 @@ trap 'rm -f "$now"' EXIT
 abidw --no-corpus-path --no-comp-dir-path --no-show-locs \
     --headers-dir "$here/../include" --drop-private-types \
     --out-file "$now" "$library"
+# Sources by their place in the tree, wherever that is.
+sed -i -E "s,path='[^']*/((src|simd|include)/[^']*),path='\\1,g" "$now"
 if [ "${2:-}" = --renew ]; then
     cp "$now" "$dump"
     chmod 644 "$dump"
