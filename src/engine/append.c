@@ -168,11 +168,11 @@ static clsa_status choose_products(struct reading *r, clsa_error *error)
 {
     struct clsa_session *s = r->session;
     size_t wanted = 0;
-    for (size_t i = 0; i < r->count; i++)
-        wanted += is_wanted(r, i);
     if (s->path == CLSA_PATH_OWN || r->count < CLSA_PRODUCT_LEAST ||
         clsa_session_streams(s))
         return CLSA_OK;
+    for (size_t i = 0; i < r->count; i++)
+        wanted += is_wanted(r, i);
     bool cross = wanted >= CLSA_PRODUCT_LEAST;
     CLSA_TRY(clsa_products_reserve(s->model, s->path, s->prefill_block, cross,
                                    error));

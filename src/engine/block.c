@@ -55,7 +55,7 @@ static void activate(const struct clsa_step *step, const struct clsa_worker *w,
     const struct clsa_simd *simd = step->model->simd;
     const size_t f = step->model->hp.f;
     size_t begin, end;
-    clsa_linear_share(w, f, &begin, &end);
+    clsa_share_rows(w, f, &begin, &end);
     for (size_t c = 0; c < inner->n && begin < end; c++) {
         simd->silu_mul(inner->x + c * inner->ldx + begin,
                        s->gate + c * f + begin, s->up + c * f + begin,

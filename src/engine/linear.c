@@ -2,12 +2,6 @@
 #include "src/engine/linear.h"
 #include "src/engine/products.h"
 
-void clsa_linear_share(const struct clsa_worker *worker, size_t rows,
-                       size_t *begin, size_t *end)
-{
-    clsa_share_rows(worker, rows, begin, end);
-}
-
 void clsa_linear(const struct clsa_worker *worker, const struct clsa_simd *simd,
                  const struct clsa_matrix *w, const struct clsa_act *x,
                  float *y, size_t ldy)
@@ -18,7 +12,7 @@ void clsa_linear(const struct clsa_worker *worker, const struct clsa_simd *simd,
         clsa_product(worker, w, x, y, ldy, false);
         return;
     }
-    clsa_linear_share(worker, w->rows, &begin, &end);
+    clsa_share_rows(worker, w->rows, &begin, &end);
     /* Many columns: some rows at a time, which stay in the cache while the
        columns pass by. Few: all of them, as columns are packed for each call.
      */
@@ -41,7 +35,7 @@ void clsa_linear_add(const struct clsa_worker *worker,
         return;
     }
     clsa_linear(worker, simd, w, x, y, ldy);
-    clsa_linear_share(worker, w->rows, &begin, &end);
+    clsa_share_rows(worker, w->rows, &begin, &end);
     for (size_t c = 0; c < x->n; c++)
         simd->add(sum + c * lds + begin, y + c * ldy + begin, end - begin);
 }

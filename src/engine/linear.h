@@ -22,10 +22,6 @@ static inline bool clsa_linear_quantised(const struct clsa_matrix *w)
     return clsa_format_block(w->format) > 1;
 }
 
-/* This worker's rows [*begin, *end) of a matrix of `rows` rows. */
-void clsa_linear_share(const struct clsa_worker *worker, size_t rows,
-                       size_t *begin, size_t *end);
-
 /* y[c * ldy + i] for this worker's rows i and all columns c of x. */
 void clsa_linear(const struct clsa_worker *worker, const struct clsa_simd *simd,
                  const struct clsa_matrix *w, const struct clsa_act *x,

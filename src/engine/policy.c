@@ -93,7 +93,8 @@ clsa_status clsa_policy_parse(struct clsa_policy *policy, const char *text,
                          "option attention: '%s': the model has no indexer; "
                          "use dense, window:N or sink:N",
                          text);
-    const char *wrong = p.type->set(&p, hp);
+    p.rows = p.number[0];
+    const char *wrong = p.type->set ? p.type->set(&p, hp) : NULL;
     if (wrong)
         return clsa_fail(error, CLSA_ERR_ARGUMENT, "option attention: '%s': %s",
                          text, wrong);

@@ -36,7 +36,7 @@ struct clsa_policy {
 };
 
 /*
- * Functions may be NULL but for `set` and, where rows are chosen, `rows`. `i`
+ * Functions may be NULL but for, where rows are chosen, `rows`. `i`
  * is a wanted column of a step. Those that take a worker run on all threads.
  */
 struct clsa_policy_type {
@@ -52,7 +52,8 @@ struct clsa_policy_type {
      */
     bool streams;
 
-    /* Sets the rest from the numbers; returns what is wrong with them. */
+    /* Where `rows` is not the first number: sets it, and returns what is wrong
+       with the numbers. */
     const char *(*set)(struct clsa_policy *policy,
                        const struct clsa_hparams *hp);
 
@@ -119,6 +120,14 @@ static inline bool clsa_policy_chooses(const struct clsa_policy *policy,
     if (!policy->type->chooses)
         return layer == CLSA_ONCE;
     return policy->type->chooses(policy, layer);
+}
+
+/* `chooses` of policies that do so anew at every layer. */
+static inline bool clsa_policy_every_layer(const struct clsa_policy *policy,
+                                           uint32_t layer)
+{
+    (void)policy;
+    return layer != CLSA_ONCE;
 }
 
 /* rows[0..count) = first, first + 1, ...; returns count. */

@@ -36,12 +36,6 @@ static const char *set(struct clsa_policy *policy,
     return NULL;
 }
 
-static bool every_layer(const struct clsa_policy *policy, uint32_t layer)
-{
-    (void)policy;
-    return layer != CLSA_ONCE;
-}
-
 static uint32_t block_of(const struct clsa_session *session)
 {
     return session->policy.number[1];
@@ -116,10 +110,16 @@ static void make_mean(const struct clsa_session *session, const struct means *m,
 }
 
 /* Blocks that a query chooses among: all but the window. */
+static uint64_t candidates_at(const struct clsa_session *session,
+                              uint64_t position)
+{
+    uint64_t own = position / block_of(session);
+    return own < WINDOW_BLOCKS - 1 ? 0 : own - (WINDOW_BLOCKS - 1);
+}
+
 static uint64_t candidates(const struct clsa_column *column)
 {
-    uint64_t own = column->position / block_of(column->session);
-    return own < WINDOW_BLOCKS - 1 ? 0 : own - (WINDOW_BLOCKS - 1);
+    return candidates_at(column->session, column->position);
 }
 
 /* Make the means that are missing, once for all columns of a session. */
@@ -203,9 +203,8 @@ static size_t choose(struct clsa_step *step, unsigned workers, size_t i,
 static uint64_t searched(const struct clsa_session *session)
 {
     const struct clsa_hparams *hp = &session->model->hp;
-    uint64_t own =
-        session->length ? (session->length - 1) / block_of(session) : 0;
-    uint64_t blocks = own < WINDOW_BLOCKS - 1 ? 0 : own - (WINDOW_BLOCKS - 1);
+    uint64_t blocks =
+        session->length ? candidates_at(session, session->length - 1) : 0;
     return (hp->layers - hp->self_layers) * blocks * hp->cross.g * hp->cross.e *
            sizeof(float);
 }
@@ -217,7 +216,7 @@ const struct clsa_policy_type clsa_policy_blocks = {
     .most = 2,
     .low = {1, 1},
     .set = set,
-    .chooses = every_layer,
+    .chooses = clsa_policy_every_layer,
     .scratch = scratch,
     .begin = make_means,
     .scan = scan,

@@ -27,14 +27,6 @@ struct kept {
     float *got;     /* [slots] attention of each */
 };
 
-static const char *set(struct clsa_policy *policy,
-                       const struct clsa_hparams *hp)
-{
-    (void)hp;
-    policy->rows = policy->number[0];
-    return NULL;
-}
-
 static clsa_status open_kept(struct clsa_session *session, clsa_error *error)
 {
     size_t slots = clsa_session_slots(session);
@@ -221,7 +213,6 @@ const struct clsa_policy_type clsa_policy_h2o = {
     .most = 1,
     .low = {2},
     .streams = true,
-    .set = set,
     .rows = add_row,
     .seen = add_attention,
     .searched = searched,

@@ -3,14 +3,6 @@
    among them; those between read the same rows. */
 #include "src/engine/step.h"
 
-static const char *set(struct clsa_policy *policy,
-                       const struct clsa_hparams *hp)
-{
-    (void)hp;
-    policy->rows = policy->number[0];
-    return NULL;
-}
-
 static bool some_layers(const struct clsa_policy *policy, uint32_t layer)
 {
     return layer != CLSA_ONCE && layer % policy->number[1] == 0;
@@ -23,7 +15,6 @@ const struct clsa_policy_type clsa_policy_reuse = {
     .most = 2,
     .low = {1, 1},
     .ranked = true,
-    .set = set,
     .chooses = some_layers,
     .scratch = clsa_best_mean_size,
     .begin = clsa_best_mean,

@@ -4,14 +4,6 @@
 
 #define SINK_ROWS 4
 
-static const char *set(struct clsa_policy *policy,
-                       const struct clsa_hparams *hp)
-{
-    (void)hp;
-    policy->rows = policy->number[0];
-    return NULL;
-}
-
 static size_t both_ends(struct clsa_step *step, unsigned workers, size_t i,
                         uint32_t *rows)
 {
@@ -31,6 +23,5 @@ const struct clsa_policy_type clsa_policy_sink = {
     .least = 1,
     .most = 1,
     .low = {SINK_ROWS + 1},
-    .set = set,
     .rows = both_ends,
 };

@@ -3,20 +3,6 @@
    cross-decoder layer. */
 #include "src/engine/step.h"
 
-static const char *set(struct clsa_policy *policy,
-                       const struct clsa_hparams *hp)
-{
-    (void)hp;
-    policy->rows = policy->number[0];
-    return NULL;
-}
-
-static bool every_layer(const struct clsa_policy *policy, uint32_t layer)
-{
-    (void)policy;
-    return layer != CLSA_ONCE;
-}
-
 const struct clsa_policy_type clsa_policy_token = {
     .name = "token",
     .form = "token:K",
@@ -24,8 +10,7 @@ const struct clsa_policy_type clsa_policy_token = {
     .most = 1,
     .low = {1},
     .ranked = true,
-    .set = set,
-    .chooses = every_layer,
+    .chooses = clsa_policy_every_layer,
     .scratch = clsa_best_mean_size,
     .begin = clsa_best_mean,
     .scan = clsa_best_by_mean,

@@ -2,14 +2,6 @@
 /* Policy window:N: the last N rows. */
 #include "src/engine/step.h"
 
-static const char *set(struct clsa_policy *policy,
-                       const struct clsa_hparams *hp)
-{
-    (void)hp;
-    policy->rows = policy->number[0];
-    return NULL;
-}
-
 static size_t last_rows(struct clsa_step *step, unsigned workers, size_t i,
                         uint32_t *rows)
 {
@@ -26,6 +18,5 @@ const struct clsa_policy_type clsa_policy_window = {
     .least = 1,
     .most = 1,
     .low = {1},
-    .set = set,
     .rows = last_rows,
 };
