@@ -73,6 +73,14 @@ INLINE bool clsa_enters_line(size_t at, size_t step)
     return at % 64 < step;
 }
 
+/* Asks for what comes later in a stream, at byte `at` of each row, line by
+   line: all at once, the lines would wait for each other. */
+INLINE void clsa_fetch_line(const char *row, size_t at, size_t step)
+{
+    if (clsa_enters_line(at, step))
+        _mm_prefetch(row + at + CLSA_AVX2_STREAM_AHEAD, _MM_HINT_T0);
+}
+
 /*
  * Which byte to prefetch at byte `at` of each of `rows` rows that are read side
  * by side: CLSA_AVX2_AHEAD further, and behind the end of the rows the heads of
@@ -213,6 +221,34 @@ INLINE __m256i clsa_isum8(const __m256i v[8], bool words)
     return clsa_add_words(_mm256_blend_epi32(four[0], four[1], 0xf0),
                           _mm256_permute2x128_si256(four[0], four[1], 0x21),
                           words);
+}
+
+/* ------------------------------------------------------------------- rows */
+
+/*
+ * 16 values of eight bf16 rows: a shift and a mask make the even and the odd
+ * ones, at half the cost of widening in order. The query is rearranged to
+ * match, once for all rows. `stream`: the rows lie one behind the other.
+ */
+INLINE void clsa_dot16_bf16(__m256 sum[8], const char *const row[8],
+                            const float *x, size_t j, bool stream)
+{
+    const __m256 lo = _mm256_loadu_ps(x + j), hi = _mm256_loadu_ps(x + j + 8);
+    const __m256 a = _mm256_permute2f128_ps(lo, hi, 0x20);
+    const __m256 b = _mm256_permute2f128_ps(lo, hi, 0x31);
+    const __m256i high = _mm256_set1_epi32((int)0xffff0000u);
+    const __m256 even = _mm256_shuffle_ps(a, b, 0x88);
+    const __m256 odd = _mm256_shuffle_ps(a, b, 0xdd);
+    UNROLL
+    for (int r = 0; r < 8; r++) {
+        const __m256i v = _mm256_loadu_si256((const __m256i *)(row[r] + 2 * j));
+        if (stream)
+            clsa_fetch_line(row[r], 2 * j, 32);
+        const __m256i e = _mm256_slli_epi32(v, 16);
+        const __m256i o = _mm256_and_si256(v, high);
+        sum[r] = _mm256_fmadd_ps(_mm256_castsi256_ps(e), even, sum[r]);
+        sum[r] = _mm256_fmadd_ps(_mm256_castsi256_ps(o), odd, sum[r]);
+    }
 }
 
 /* -------------------------------------------------------------------- exp */

@@ -19,14 +19,6 @@ INLINE void point(const char *key[KEYS], const void *first, size_t bytes,
         key[k] = (const char *)first + bytes * (k < left ? k : left - 1);
 }
 
-/* Asks for what comes later, at byte `at` of each key, line by line: all at
-   once, the lines would wait for each other. */
-INLINE void fetch(const char *key, size_t at, size_t step)
-{
-    if (clsa_enters_line(at, step))
-        _mm_prefetch(key + at + CLSA_AVX2_STREAM_AHEAD, _MM_HINT_T0);
-}
-
 INLINE void store_scores(float *score, __m256 v, size_t left)
 {
     if (left >= KEYS)
@@ -36,31 +28,6 @@ INLINE void store_scores(float *score, __m256 v, size_t left)
 }
 
 /* -------------------------------------------------------------- float keys */
-
-/*
- * bf16 keys: a shift and a mask make the even and the odd values of 16, at
- * half the cost of widening in order. The query is rearranged to match, once
- * for eight keys.
- */
-INLINE void dot16_bf16(__m256 sum[KEYS], const char *const key[KEYS],
-                       const float *x, size_t j)
-{
-    const __m256 lo = _mm256_loadu_ps(x + j), hi = _mm256_loadu_ps(x + j + 8);
-    const __m256 a = _mm256_permute2f128_ps(lo, hi, 0x20);
-    const __m256 b = _mm256_permute2f128_ps(lo, hi, 0x31);
-    const __m256i high = _mm256_set1_epi32((int)0xffff0000u);
-    const __m256 even = _mm256_shuffle_ps(a, b, 0x88);
-    const __m256 odd = _mm256_shuffle_ps(a, b, 0xdd);
-    UNROLL
-    for (int k = 0; k < KEYS; k++) {
-        const __m256i v = _mm256_loadu_si256((const __m256i *)(key[k] + 2 * j));
-        fetch(key[k], 2 * j, 32);
-        const __m256i e = _mm256_slli_epi32(v, 16);
-        const __m256i o = _mm256_and_si256(v, high);
-        sum[k] = _mm256_fmadd_ps(_mm256_castsi256_ps(e), even, sum[k]);
-        sum[k] = _mm256_fmadd_ps(_mm256_castsi256_ps(o), odd, sum[k]);
-    }
-}
 
 INLINE __m256 score_float(const char *const key[KEYS], size_t len,
                           const float *x, enum clsa_format format)
@@ -72,13 +39,13 @@ INLINE __m256 score_float(const char *const key[KEYS], size_t len,
         sum[k] = _mm256_setzero_ps();
     if (format == CLSA_BF16)
         for (; j + 16 <= len; j += 16)
-            dot16_bf16(sum, key, x, j);
+            clsa_dot16_bf16(sum, key, x, j, true);
     for (; j + 8 <= len; j += 8) {
         const __m256 q = _mm256_loadu_ps(x + j);
         UNROLL
         for (int k = 0; k < KEYS; k++) {
-            fetch(key[k], clsa_format_bytes(format, j),
-                  clsa_format_bytes(format, 8));
+            clsa_fetch_line(key[k], clsa_format_bytes(format, j),
+                            clsa_format_bytes(format, 8));
             sum[k] = _mm256_fmadd_ps(clsa_load8(key[k], j, format), q, sum[k]);
         }
     }
@@ -144,7 +111,7 @@ INLINE __m256i score_i8(const char *const key[KEYS], size_t len,
         UNROLL
         for (int k = 0; k < KEYS; k++) {
             const __m128i v = _mm_loadu_si128((const __m128i *)(key[k] + j));
-            fetch(key[k], j, 16);
+            clsa_fetch_line(key[k], j, 16);
             sum[k] = _mm256_add_epi32(sum[k], madd_key(v, x));
         }
     }

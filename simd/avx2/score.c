@@ -14,24 +14,11 @@ enum { ROWS = 8 };
 INLINE void step16(__m256 sum[ROWS], const char *const row[ROWS],
                    const float *x, size_t j, enum clsa_format format)
 {
-    const __m256 a = _mm256_loadu_ps(x + j), b = _mm256_loadu_ps(x + j + 8);
-    if (format == CLSA_BF16) { /* even and odd values, as in index.c */
-        const __m256 lo = _mm256_permute2f128_ps(a, b, 0x20);
-        const __m256 hi = _mm256_permute2f128_ps(a, b, 0x31);
-        const __m256 even = _mm256_shuffle_ps(lo, hi, 0x88);
-        const __m256 odd = _mm256_shuffle_ps(lo, hi, 0xdd);
-        const __m256i high = _mm256_set1_epi32((int)0xffff0000u);
-        UNROLL
-        for (int r = 0; r < ROWS; r++) {
-            const __m256i v =
-                _mm256_loadu_si256((const __m256i *)(row[r] + 2 * j));
-            const __m256i e = _mm256_slli_epi32(v, 16);
-            const __m256i o = _mm256_and_si256(v, high);
-            sum[r] = _mm256_fmadd_ps(_mm256_castsi256_ps(e), even, sum[r]);
-            sum[r] = _mm256_fmadd_ps(_mm256_castsi256_ps(o), odd, sum[r]);
-        }
+    if (format == CLSA_BF16) {
+        clsa_dot16_bf16(sum, row, x, j, false);
         return;
     }
+    const __m256 a = _mm256_loadu_ps(x + j), b = _mm256_loadu_ps(x + j + 8);
     UNROLL
     for (int r = 0; r < ROWS; r++) {
         sum[r] = _mm256_fmadd_ps(clsa_load8(row[r], j, format), a, sum[r]);

@@ -27,14 +27,18 @@ INLINE const uint8_t *row_at(const void *base, const struct clsa_rows *rows,
 }
 
 /* Rows far from each other come one line at a time: ask for all of them. */
+INLINE void prefetch_bytes(const uint8_t *from, size_t bytes)
+{
+    for (size_t at = 0; at < bytes; at += 64)
+        prefetch(from + at);
+}
+
 INLINE void prefetch_row(const void *base, const struct clsa_rows *rows,
                          size_t i, size_t bytes)
 {
     if (i >= rows->n)
         return;
-    const uint8_t *row = row_at(base, rows, i);
-    for (size_t at = 0; at < bytes; at += 64)
-        prefetch(row + at);
+    prefetch_bytes(row_at(base, rows, i), bytes);
 }
 
 INLINE __m512 load_part(const void *row, size_t j, size_t e,
@@ -87,8 +91,7 @@ INLINE void fetch_row(const struct clsa_rows *rows, size_t i, size_t bytes,
         prefetch_row(rows->v, rows, i, bytes);
         return;
     }
-    for (size_t at = i * bytes; at < (i + 1) * bytes; at += 64)
-        prefetch(next + at);
+    prefetch_bytes(next + i * bytes, bytes);
 }
 
 /* Scores of H heads and sixteen rows; `fetch`: no other heads have fetched. */
@@ -167,8 +170,8 @@ INLINE void value_tile(float *out, float (*p)[CLSA_ATTEND_ROWS], size_t e,
         const uint8_t *row = row_at(rows->v, rows, i);
         __m512 v[4];
         if (fetch)
-            for (size_t at = i * bytes; at < (i + 1) * bytes; at += 64)
-                prefetch((const uint8_t *)rows->ahead + rows->n * bytes + at);
+            prefetch_bytes((const uint8_t *)rows->ahead + (rows->n + i) * bytes,
+                           bytes);
         UNROLL
         for (int t = 0; t < parts; t++)
             v[t] = parts > 1 || m == 0xffff ? load16(row, j + t * LANES, format)

@@ -4,7 +4,7 @@
  * key, one tree over them (sum16_*): a key's score is the same wherever it
  * stands.
  */
-#include "simd/avx512/avx512.h"
+#include "simd/avx512/scan_i8.h"
 
 /* Adds the products of 16 values of sixteen keys; m: those present. */
 INLINE void add_float(__m512 sum[LANES], const uint8_t *key, size_t bytes,
@@ -109,22 +109,7 @@ static void scan_i8_avx512(float *score, const int8_t *keys,
                            const float *scales, size_t n, size_t len,
                            const struct clsa_index_query *query)
 {
-    const __m512 scale = _mm512_set1_ps(query->scale);
-    const uint8_t *key = (const uint8_t *)keys;
-    size_t s = 0;
-    for (; s + LANES <= n; s += LANES)
-        _mm512_storeu_ps(
-            score + s,
-            _mm512_mul_ps(_mm512_mul_ps(scale, _mm512_loadu_ps(scales + s)),
-                          group_i8(key + s * len, len, LANES, query->q)));
-    if (s < n) {
-        const __mmask16 valid = first_lanes(n - s);
-        const __m512 d = _mm512_maskz_loadu_ps(valid, scales + s);
-        _mm512_mask_storeu_ps(
-            score + s, valid,
-            _mm512_mul_ps(_mm512_mul_ps(scale, d),
-                          group_i8(key + s * len, len, n - s, query->q)));
-    }
+    scan_i8(score, keys, scales, n, len, query);
 }
 
 void clsa_index_avx512(struct clsa_simd *table)

@@ -9,7 +9,7 @@
  * All of it is modulo 2^32, so only the whole sum has to fit into 32 bits,
  * which the contract of scan_i8 promises.
  */
-#include "simd/avx512/avx512.h"
+#include "simd/avx512/scan_i8.h"
 
 #define STEP 64 /* values of a key in one vector */
 
@@ -53,8 +53,8 @@ INLINE void step(__m512i sum[LANES], const uint8_t *key, size_t bytes,
     }
 }
 
-INLINE __m512 group(const uint8_t *key, size_t len, size_t left,
-                    const int16_t *x)
+INLINE __m512 group_i8(const uint8_t *key, size_t len, size_t left,
+                       const int16_t *x)
 {
     __m512i sum[LANES];
     size_t j = 0;
@@ -75,22 +75,7 @@ static void scan_i8_avx512vnni(float *score, const int8_t *keys,
                                const float *scales, size_t n, size_t len,
                                const struct clsa_index_query *query)
 {
-    const __m512 scale = _mm512_set1_ps(query->scale);
-    const uint8_t *key = (const uint8_t *)keys;
-    size_t s = 0;
-    for (; s + LANES <= n; s += LANES)
-        _mm512_storeu_ps(
-            score + s,
-            _mm512_mul_ps(_mm512_mul_ps(scale, _mm512_loadu_ps(scales + s)),
-                          group(key + s * len, len, LANES, query->q)));
-    if (s < n) {
-        const __mmask16 valid = first_lanes(n - s);
-        const __m512 d = _mm512_maskz_loadu_ps(valid, scales + s);
-        _mm512_mask_storeu_ps(
-            score + s, valid,
-            _mm512_mul_ps(_mm512_mul_ps(scale, d),
-                          group(key + s * len, len, n - s, query->q)));
-    }
+    scan_i8(score, keys, scales, n, len, query);
 }
 
 void clsa_index_avx512vnni(struct clsa_simd *table)

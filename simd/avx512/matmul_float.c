@@ -2,9 +2,10 @@
 /*
  * F32, F16 and BF16 matmul. A product of a row and a column is one vector of
  * sixteen partial sums over ascending j, then the tree of sum16_ps: the same
- * in each of the tiles, which are 4 rows x 4 columns, 8 x 2 and 16 x 1, so
- * that a tile always fills sixteen sums, its tree always ends in one vector,
- * and a converted weight serves all columns of the tile.
+ * in each of the tiles, which are 4 rows x 4 columns and 8 x 2, and for sixteen
+ * rows after each other of one column, so that there are always sixteen sums,
+ * their tree always ends in one vector, and a converted weight serves all
+ * columns of a tile.
  *
  * There is no level for AVX512_BF16. vdpbf16ps issues once a cycle like the
  * FMA (Zen 4) and takes twice the products, but f32 activations need three
