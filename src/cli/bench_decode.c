@@ -39,21 +39,6 @@ static int parse_fill(const struct cli_command *self, const char *fill,
     return CLI_DONE;
 }
 
-static int read_text(struct bench_decode *d)
-{
-    struct cli_text text = {0};
-    int status;
-
-    if (d->file == NULL)
-        return CLI_DONE;
-    status = cli_file_read(d->file, &text);
-    if (status == CLI_DONE)
-        status = cli_tokenize(d->model, text.data, text.size, CLSA_TOKENIZE_BOS,
-                              &d->text);
-    cli_text_free(&text);
-    return status;
-}
-
 /* Where sequence i of a batch begins in the text: spread over all of it. */
 static int place_text(const struct bench_decode *d, struct bench_case *c)
 {
@@ -267,7 +252,9 @@ static int run_options(const struct decode_options *options,
     CLI_TRY(parse_fill(d->self, options->fill, &d->file));
     CLI_TRY(check_options(options, &depths, d));
     CLI_TRY(open_model(options, d));
-    CLI_TRY(read_text(d));
+    if (d->file != NULL)
+        CLI_TRY(
+            cli_tokenize_file(d->model, d->file, CLSA_TOKENIZE_BOS, &d->text));
     if (d->budgets != NULL)
         CLI_TRY(
             cli_compare_policies(d->common, d->model, &budgets, &d->policies));

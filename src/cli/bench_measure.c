@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "bench/team.h"
 #include "src/cli/bench_measure.h"
 #include "src/cli/machine.h"
 #include "src/cli/message.h"
@@ -107,14 +107,6 @@ static int compare_cost(const struct bench_decode *d,
 
 /* ----------------------------------------------------------------- steps */
 
-static double now_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
-
 static int compare_double(const void *a, const void *b)
 {
     const double x = *(const double *)a, y = *(const double *)b;
@@ -154,11 +146,11 @@ static int run_step(const struct bench_decode *d, const struct bench_case *c,
     CLI_TRY(cli_interrupt_check());
     for (i = 0; i < c->batch; i++)
         ids[i] = token_at(d, c, i, n);
-    start = now_ms();
+    start = bench_now() * 1e3;
     if (clsa_batch_append(c->sessions, ids, (size_t)c->batch, &error) !=
         CLSA_OK)
         return cli_fail_error(&error);
-    *ms = now_ms() - start;
+    *ms = bench_now() * 1e3 - start;
     return CLI_DONE;
 }
 

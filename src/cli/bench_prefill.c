@@ -9,10 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "bench/gemm.h"
 #include "bench/peaks.h"
-#include "simd/gemm.h"
+#include "bench/team.h"
 #include "src/cli/bench.h"
 #include "src/cli/bench_cost.h"
 #include "src/cli/commands.h"
@@ -23,12 +23,8 @@
 #include "src/cli/progress.h"
 
 enum {
-    RUNS = 3,      /* of a number of tokens; the median counts */
-    WARM = 512,    /* tokens before them, which bring the weights into form */
-    PRODUCTS = 5,  /* of each precision; the median counts */
-    PEAK_M = 512,  /* the large product: tokens, */
-    PEAK_N = 8192, /* rows */
-    PEAK_K = 2048  /* and columns of weights */
+    RUNS = 3,  /* of a number of tokens; the median counts */
+    WARM = 512 /* tokens before them, which bring the weights into form */
 };
 
 struct prefill_options {
@@ -76,83 +72,7 @@ struct prefill_result {
     char path[8];
 };
 
-static double seconds_now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int ascending(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-static double median(double *samples, size_t n)
-{
-    qsort(samples, n, sizeof *samples, ascending);
-    return samples[n / 2];
-}
-
 /* ------------------------------------------------------------------ peak */
-
-struct product {
-    struct clsa_gemm *gemm;
-    void *x, *w, *packed, *y;
-};
-
-static void close_product(struct product *p)
-{
-    clsa_gemm_close(p->gemm);
-    free(p->x);
-    free(p->w);
-    free(p->packed);
-    free(p->y);
-}
-
-/* Operands of small values in any of the types. */
-static int open_product(struct product *p, enum clsa_gemm_type type,
-                        unsigned threads)
-{
-    const size_t size = clsa_gemm_size(type);
-
-    memset(p, 0, sizeof *p);
-    p->gemm = clsa_gemm_open(type, PEAK_M, PEAK_N, PEAK_K, 1, threads);
-    if (p->gemm == NULL)
-        return -1;
-    p->x = malloc((size_t)PEAK_M * PEAK_K * size);
-    p->w = malloc((size_t)PEAK_N * PEAK_K * size);
-    p->packed = aligned_alloc(64, (clsa_gemm_bytes(p->gemm) + 63) / 64 * 64);
-    p->y = malloc((size_t)PEAK_M * PEAK_N * sizeof(float));
-    if (p->x == NULL || p->w == NULL || p->packed == NULL || p->y == NULL)
-        return -1;
-    memset(p->x, 0x3e, (size_t)PEAK_M * PEAK_K * size);
-    memset(p->w, 0x3d, (size_t)PEAK_N * PEAK_K * size);
-    return clsa_gemm_pack(p->gemm, 0, p->packed, p->w);
-}
-
-/* GFLOP/s of the large product; 0 where oneDNN does not make it. */
-static double product_rate(enum clsa_gemm_type type, unsigned threads)
-{
-    const double flop = 2.0 * PEAK_M * PEAK_N * PEAK_K;
-    double seconds[PRODUCTS];
-    struct product p;
-    int i, failed = open_product(&p, type, threads);
-
-    if (!failed) /* does not count */
-        failed = clsa_gemm_run(p.gemm, 0, p.y, p.x, p.packed);
-    for (i = 0; i < PRODUCTS && !failed; i++) {
-        const double start = seconds_now();
-
-        failed = clsa_gemm_run(p.gemm, 0, p.y, p.x, p.packed);
-        seconds[i] = seconds_now() - start;
-    }
-    close_product(&p);
-    return failed ? 0 : flop / median(seconds, PRODUCTS) * 1e-9;
-}
 
 static int own_peak(struct prefill *d)
 {
@@ -179,7 +99,7 @@ static int measure_peak(struct prefill *d)
 
         if (!clsa_gemm_fast((enum clsa_gemm_type)type))
             continue;
-        rate = product_rate((enum clsa_gemm_type)type, d->info.threads);
+        rate = bench_gemm((enum clsa_gemm_type)type, d->info.threads);
         cli_detail("oneDNN %s: %.0f GFLOP/s", names[type], rate);
         d->peak = rate > d->peak ? rate : d->peak;
         CLI_TRY(cli_interrupt_check());
@@ -248,9 +168,9 @@ static int read_prompt(const struct prefill *d, clsa_session *session,
 
     if (clsa_session_truncate(session, 0, &error) != CLSA_OK)
         return cli_fail_error(&error);
-    start = seconds_now();
+    start = bench_now();
     CLI_TRY(cli_append(session, d->ids, (size_t)count, &last, CLI_QUIET));
-    *seconds = seconds_now() - start;
+    *seconds = bench_now() - start;
     return CLI_DONE;
 }
 
@@ -265,7 +185,7 @@ static int measure_prompt(const struct prefill *d, clsa_session *session,
                         &seconds[0]));
     for (i = 0; i < RUNS; i++)
         CLI_TRY(read_prompt(d, session, r->tokens, &seconds[i]));
-    r->ms = median(seconds, RUNS) * 1e3;
+    r->ms = bench_median(seconds, RUNS) * 1e3;
     clsa_session_get_stats(session, &stats);
     snprintf(r->path, sizeof r->path, "%s", stats.prefill);
     r->resident = cli_machine_resident();

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "src/cli/engine.h"
+#include "src/cli/files.h"
 #include "src/cli/message.h"
 #include "src/cli/progress.h"
 
@@ -208,6 +209,18 @@ int cli_tokenize(const clsa_model *model, const char *text, size_t size,
     ids->count += count;
     clsa_free(fresh);
     return CLI_DONE;
+}
+
+int cli_tokenize_file(const clsa_model *model, const char *file, unsigned flags,
+                      struct cli_ids *ids)
+{
+    struct cli_text text = {0};
+    int status = cli_file_read(file, &text);
+
+    if (status == CLI_DONE)
+        status = cli_tokenize(model, text.data, text.size, flags, ids);
+    cli_text_free(&text);
+    return status;
 }
 
 /* --------------------------------------------------------------- policies */

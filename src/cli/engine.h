@@ -56,6 +56,10 @@ int cli_fork(const clsa_session *session, const char *attention,
 int cli_tokenize(const clsa_model *model, const char *text, size_t size,
                  unsigned flags, struct cli_ids *ids);
 
+/* The same for a file, - for standard input. */
+int cli_tokenize_file(const clsa_model *model, const char *file, unsigned flags,
+                      struct cli_ids *ids);
+
 /* Policies of --attention "a,b,c", letter for letter, at least one. */
 struct cli_policies {
     char *text;

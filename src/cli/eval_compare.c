@@ -192,14 +192,9 @@ static int score_context(struct comparison *work, uint64_t context)
 static int score_text(struct comparison *work)
 {
     const struct compare_options *o = work->options;
-    struct cli_text text = {0};
     size_t i;
-    int status = cli_file_read(o->file, &text);
 
-    if (status == CLI_DONE)
-        status = cli_tokenize(work->model, text.data, text.size, 0, &work->ids);
-    cli_text_free(&text);
-    CLI_TRY(status);
+    CLI_TRY(cli_tokenize_file(work->model, o->file, 0, &work->ids));
     for (i = 0; i < work->contexts.count; i++)
         if (work->contexts.value[i] > work->ids.count)
             return cli_fail("%s: %zu tokens do not fill a window of %" PRIu64

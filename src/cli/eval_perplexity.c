@@ -45,18 +45,6 @@ struct perplexity {
     uint64_t window;
 };
 
-static int tokenize_file(struct perplexity *work)
-{
-    struct cli_text text = {0};
-    int status = cli_file_read(work->options->file, &text);
-
-    if (status == CLI_DONE)
-        status = cli_tokenize(work->model, text.data, text.size,
-                              CLSA_TOKENIZE_SPECIAL, &work->ids);
-    cli_text_free(&text);
-    return status;
-}
-
 /* The mask of a window: position i counts when token i + 1 does. */
 static uint8_t *make_mask(const struct perplexity *work)
 {
@@ -126,7 +114,8 @@ static int eval_text(struct perplexity *work)
     int status;
 
     CLI_TRY(cli_policies_parse(&o->common, work->model, &work->policies));
-    CLI_TRY(tokenize_file(work));
+    CLI_TRY(cli_tokenize_file(work->model, work->options->file,
+                              CLSA_TOKENIZE_SPECIAL, &work->ids));
     if (work->ids.count < 2)
         return cli_fail("%s: is too short, two tokens are the least: give a "
                         "longer text",
