@@ -50,7 +50,7 @@ static int print_line(void *context, const struct bench_result *r)
     printf("%-14s %-42s %-12s %10.2f %7.1f %8.1f %-6s %8.1f %5.0f%% %8.2f\n",
            r->kernel, r->size, r->level, r->ns * 1e-3, r->gbs, r->gflops,
            r->limit, r->peak, r->share * 100, r->speedup);
-    return fflush(stdout) != 0 || cli_interrupt_seen();
+    return cli_output_flush() || cli_interrupt_seen();
 }
 
 static int add_object(void *context, const struct bench_result *r)

@@ -233,7 +233,7 @@ static void print_line(struct bench_decode *d, const struct bench_case *c,
            c->attention, c->depth, c->batch, r->ms, r->p90,
            (double)c->batch * 1e3 / r->ms, r->cost.ms, r->cost.ms / r->ms,
            r->changed, (double)r->resident / 1048576);
-    fflush(stdout);
+    cli_output_flush();
 }
 
 static json_t *bytes_object(const struct bench_cost *cost)

@@ -217,7 +217,7 @@ static int report(struct prefill *d, const struct prefill_result *r)
     printf("%10" PRIu64 " %-5s %10.2f %10.2f %10.2f %10.2f %6.2f %8.0f\n",
            r->tokens, r->path, r->ms, rate, gflops, d->peak, gflops / d->peak,
            mib);
-    fflush(stdout);
+    cli_output_flush();
     return CLI_DONE;
 }
 

@@ -90,7 +90,7 @@ static int take(struct cli_generator *g, int32_t id, int *stopped)
     *stopped = stop < g->held.size;
     CLI_TRY(give(g, *stopped ? stop : hold_position(g)));
     if (g->collect == NULL && !*stopped)
-        fflush(stdout);
+        cli_output_flush();
     return CLI_DONE;
 }
 
@@ -128,7 +128,7 @@ static int is_over(const struct cli_generator *g, enum cli_end *end)
 {
     if (cli_interrupt_seen())
         *end = CLI_END_INTERRUPTED;
-    else if (cli_output_lost())
+    else if (cli_output_flush())
         *end = CLI_END_OUTPUT;
     else if (g->tokens >= g->limit)
         *end = CLI_END_TOKENS;
@@ -178,6 +178,6 @@ int cli_generate(struct cli_generator *generator, enum cli_end *end)
     memset(&generator->decoder, 0, sizeof generator->decoder);
     status = generate(generator, end);
     generator->seconds = cli_seconds() - start;
-    fflush(stdout);
+    cli_output_flush();
     return status;
 }

@@ -85,18 +85,18 @@ void cli_detail(const char *format, ...)
     va_end(arguments);
 }
 
-int cli_output_lost(void)
+int cli_output_flush(void)
 {
-    if (output_errno == 0 && ferror(stdout))
-        output_errno = errno != 0 ? errno : EIO;
+    if (fflush(stdout) != 0 && output_errno == 0)
+        output_errno = errno;
+    if (ferror(stdout) && output_errno == 0)
+        output_errno = EIO;
     return output_errno != 0;
 }
 
 int cli_output_finish(int status)
 {
-    if (fflush(stdout) != 0 && output_errno == 0)
-        output_errno = errno;
-    if (!cli_output_lost())
+    if (!cli_output_flush())
         return status;
     if (output_errno != EPIPE)
         cli_fail("standard output: %s: the output is not complete",

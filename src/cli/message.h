@@ -51,8 +51,10 @@ int cli_fail_option(const clsa_error *error);
 void cli_note(const char *format, ...) CLI_PRINTF(1, 2);
 void cli_detail(const char *format, ...) CLI_PRINTF(1, 2);
 
-/* 1 once something written to stdout was lost. */
-int cli_output_lost(void);
+/* Flush stdout; 1 once something written there was lost. What was lost is
+   remembered with its cause here, where errno is still that of the write:
+   every flush of stdout is this one. */
+int cli_output_flush(void);
 
 /* Flush stdout at the end of the program. Returns `status`, or CLI_FAILED
    when output was lost: with a message, but quietly for a closed pipe. */

@@ -40,7 +40,7 @@ void cli_table_line(const struct cli_column *columns, const json_t *object,
                text[0] == '\0' ? "-" : text);
     }
     printf("\n");
-    fflush(stdout);
+    cli_output_flush();
 }
 
 int cli_table_csv(const struct cli_column *columns, const json_t *list,

@@ -111,7 +111,7 @@ static int answer(struct cli_run *run)
     CLI_TRY(cli_generate(g, &run->end));
     if (g->collect == NULL && g->last != '\n' && g->limit > 0)
         putchar('\n');
-    fflush(stdout);
+    cli_output_flush();
     if (g->limit > 0)
         cli_detail(
             "generated %" PRIu64 " tokens in %.2f s, %.1f tokens/s, end: %s",
@@ -134,7 +134,7 @@ static int next_line(struct cli_run *run, int *more)
 
     if (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)) {
         fputs("> ", stdout);
-        fflush(stdout);
+        cli_output_flush();
     }
     errno = 0;
     size = getline(&line, &capacity, stdin);
