@@ -280,8 +280,6 @@ int bench_decode_command(const struct cli_command *self, int argc, char **argv)
     CLI_TRY(cli_options_parse(self, argc, argv, &options, &first));
     if (first == 0)
         return CLI_DONE;
-    if (first < argc)
-        return cli_usage(self, "takes no '%s'", argv[first]);
     d.steps = options.steps;
     d.fill = options.fill;
     d.budgets = options.budgets;

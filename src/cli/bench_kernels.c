@@ -102,8 +102,6 @@ static int bench_kernels_run(int argc, char **argv)
     CLI_TRY(cli_options_parse(self, argc, argv, &options, &first));
     if (first == 0)
         return CLI_DONE;
-    if (first < argc)
-        return cli_usage(self, "unexpected argument '%s'", argv[first]);
     CLI_TRY(cli_bench_simd(&options.common, &request.top));
     request.threads = cli_bench_threads(&options.common);
     request.filter = options.filter;

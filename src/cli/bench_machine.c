@@ -297,8 +297,6 @@ static int bench_machine_run(int argc, char **argv)
     CLI_TRY(cli_options_parse(self, argc, argv, &common, &first));
     if (first == 0)
         return CLI_DONE;
-    if (first < argc)
-        return cli_usage(self, "unexpected argument '%s'", argv[first]);
     CLI_TRY(cli_bench_simd(&common, &machine.level));
     machine.threads = cli_bench_threads(&common);
     CLI_TRY(measure(&machine));

@@ -296,8 +296,6 @@ static int prefill_run(int argc, char **argv)
     CLI_TRY(cli_options_parse(self, argc, argv, &options, &first));
     if (first == 0)
         return CLI_DONE;
-    if (first < argc)
-        return cli_usage(self, "takes no '%s'", argv[first]);
     status = run_options(&options, &d);
     json_decref(d.results);
     free(d.ids);

@@ -48,6 +48,7 @@ static int convert_run(int argc, char **argv)
 const struct cli_command cli_command_convert = {
     .name = "convert",
     .usage = "DIR -o FILE",
+    .operands = 1,
     .summary = "Make a model file of a folder with safetensors.",
     .options = convert_table,
     .run = convert_run};

@@ -335,8 +335,6 @@ static int compare_run(int argc, char **argv)
     CLI_TRY(cli_options_parse(self, argc, argv, &options, &first));
     if (first == 0)
         return CLI_DONE;
-    if (first < argc)
-        return cli_usage(self, "unexpected argument '%s'", argv[first]);
     status = run(&options);
     cli_texts_free(&options.needles);
     return status;

@@ -258,8 +258,6 @@ static int logits_run(int argc, char **argv)
     CLI_TRY(cli_options_parse(self, argc, argv, &options, &first));
     if (first == 0)
         return CLI_DONE;
-    if (first < argc)
-        return cli_usage(self, "unexpected argument '%s'", argv[first]);
     if (options.ids == NULL || options.output == NULL)
         return cli_usage(self, "give --ids FILE and -o FILE");
     return eval_open(&options);

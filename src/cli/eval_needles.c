@@ -288,8 +288,6 @@ static int needles_run(int argc, char **argv)
     CLI_TRY(cli_options_parse(self, argc, argv, &options, &first));
     if (first == 0)
         return CLI_DONE;
-    if (first < argc)
-        return cli_usage(self, "unexpected argument '%s'", argv[first]);
     if (options.file == NULL)
         return cli_usage(self, "give --file FILE");
     list = json_array();

@@ -220,6 +220,7 @@ static int info_run(int argc, char **argv)
 const struct cli_command cli_command_info = {
     .name = "info",
     .usage = "[FILE]",
+    .operands = 1,
     .summary = "Describe a model file, or this machine.",
     .groups = CLI_GROUP_MODEL | CLI_GROUP_SESSION,
     .options = info_table,

@@ -395,6 +395,8 @@ int cli_options_parse(const struct cli_command *command, int argc, char **argv,
         }
         CLI_TRY(store(command, option, optarg, options));
     }
+    if (!command->operands && optind < argc)
+        return cli_usage(command, "unexpected argument '%s'", argv[optind]);
     *first = optind;
     level_from(options);
     return CLI_DONE;

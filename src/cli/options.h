@@ -81,6 +81,7 @@ struct cli_command {
     const char *name;  /* "eval needles" */
     const char *usage; /* what follows the name and the options */
     const char *summary;
+    int operands;                      /* 1: takes some, and looks at them */
     unsigned groups;                   /* CLI_GROUP_* */
     const struct cli_option *options;  /* own table, or NULL */
     int (*run)(int argc, char **argv); /* argv[0] is the last word of name */
@@ -100,8 +101,9 @@ void cli_options_collect(struct cli_option_list *list,
                          const struct cli_command *command);
 
 /*
- * Parse argv into `options`. On return argv[*first] is the first operand.
- * Returns CLI_DONE, or CLI_USAGE with its message; after --help or --version,
+ * Parse argv into `options`. On return argv[*first] is the first operand; a
+ * command that takes none refuses one here. Returns CLI_DONE, or CLI_USAGE
+ * with its message; after --help or --version,
  * which print to stdout, *first is 0 and the caller returns CLI_DONE.
  */
 int cli_options_parse(const struct cli_command *command, int argc, char **argv,

@@ -42,6 +42,7 @@ static int quantize_run(int argc, char **argv)
 const struct cli_command cli_command_quantize = {
     .name = "quantize",
     .usage = "IN OUT TYPE",
+    .operands = 1,
     .summary = "Write a model file with other types of tensors.",
     .options = quantize_table,
     .run = quantize_run};

@@ -300,6 +300,7 @@ static int run_run(int argc, char **argv)
 const struct cli_command cli_command_run = {
     .name = "run",
     .usage = "[-p TEXT | -f FILE | -]",
+    .operands = 1,
     .summary = "Generate the text that follows a prompt.",
     .groups = CLI_GROUP_MODEL | CLI_GROUP_SESSION,
     .options = run_table,

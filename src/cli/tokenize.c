@@ -123,6 +123,7 @@ static int tokenize_run(int argc, char **argv)
 
 const struct cli_command cli_command_tokenize = {.name = "tokenize",
                                                  .usage = "TEXT | -f FILE",
+                                                 .operands = 1,
                                                  .summary =
                                                      "Cut a text into tokens.",
                                                  .groups = CLI_GROUP_MODEL,
@@ -248,6 +249,7 @@ static int detokenize_run(int argc, char **argv)
 const struct cli_command cli_command_detokenize = {
     .name = "detokenize",
     .usage = "IDS | -",
+    .operands = 1,
     .summary = "Turn token ids back into text.",
     .groups = CLI_GROUP_MODEL,
     .run = detokenize_run};
