@@ -131,6 +131,42 @@ clsa_neon_block_tile(float *y, size_t ldy, const uint8_t *const w[4],
         clsa_neon_store_part(y + (size_t)k * ldy, sum[k], valid);
 }
 
+/*
+ * Lane t: sum over 32 values of q[t], nibbles 0..15, and x. With activations
+ * +-127 a product is at most 1905, so 16 of them (30480) fit in 16 bits: four
+ * are added by the multiplications, four times as many by two pairwise sums
+ * over the rows, and only the last step widens.
+ */
+CLSA_NEON_INLINE int32x4_t clsa_neon_dot_nibbles(const int8x16_t q[4][2],
+                                                 int8x16_t x0, int8x16_t x1)
+{
+    int16x8_t s[4];
+    CLSA_NEON_UNROLL
+    for (int t = 0; t < 4; t++) {
+        s[t] = vmull_s8(vget_low_s8(q[t][0]), vget_low_s8(x0));
+        s[t] = vmlal_high_s8(s[t], q[t][0], x0);
+        s[t] = vmlal_s8(s[t], vget_low_s8(q[t][1]), vget_low_s8(x1));
+        s[t] = vmlal_high_s8(s[t], q[t][1], x1);
+    }
+    return vpaddlq_s16(
+        vpaddq_s16(vpaddq_s16(s[0], s[1]), vpaddq_s16(s[2], s[3])));
+}
+
+#ifdef __ARM_FEATURE_DOTPROD
+/* Lane t: sum over 32 values of q[t] and x. */
+CLSA_NEON_INLINE int32x4_t clsa_neon_dot_block(const int8x16_t q[4][2],
+                                               int8x16_t x0, int8x16_t x1)
+{
+    int32x4_t s[4];
+    CLSA_NEON_UNROLL
+    for (int t = 0; t < 4; t++) {
+        s[t] = vdotq_s32(vdupq_n_s32(0), q[t][0], x0);
+        s[t] = vdotq_s32(s[t], q[t][1], x1);
+    }
+    return clsa_neon_sums_s32(s);
+}
+#endif
+
 #define CLSA_NEON_BLOCK_TILE(cols, format, dot)                                \
     static void tile##cols(float *y, size_t ldy, const uint8_t *const w[4],    \
                            size_t valid, const struct clsa_act *a, size_t c)   \

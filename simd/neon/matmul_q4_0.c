@@ -1,28 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Q4_0 weights at level neon. With nibbles 0..15 and activations +-127 a
- * product is at most 1905, so 16 of them (30480) fit in 16 bits: four are
- * added by the multiplications, four times as many by two pairwise sums over
- * the rows, and only the last step widens.
- */
+/* Q4_0 weights at level neon: products in 16 bits, see matmul.h. */
 #include "simd/neon/matmul.h"
 
-CLSA_NEON_INLINE int32x4_t dot(const int8x16_t q[4][2], int8x16_t x0,
-                               int8x16_t x1)
-{
-    int16x8_t s[4];
-    CLSA_NEON_UNROLL
-    for (int t = 0; t < 4; t++) {
-        s[t] = vmull_s8(vget_low_s8(q[t][0]), vget_low_s8(x0));
-        s[t] = vmlal_high_s8(s[t], q[t][0], x0);
-        s[t] = vmlal_s8(s[t], vget_low_s8(q[t][1]), vget_low_s8(x1));
-        s[t] = vmlal_high_s8(s[t], q[t][1], x1);
-    }
-    return vpaddlq_s16(
-        vpaddq_s16(vpaddq_s16(s[0], s[1]), vpaddq_s16(s[2], s[3])));
-}
-
-CLSA_NEON_BLOCK_TILES(CLSA_Q4_0, dot)
+CLSA_NEON_BLOCK_TILES(CLSA_Q4_0, clsa_neon_dot_nibbles)
 
 static void matmul_q4_0_neon(float *y, size_t ldy, const void *w, size_t rows,
                              const struct clsa_act *a)

@@ -2,19 +2,7 @@
 /* Q4_0 weights at level neon_dotprod: sdot adds four products to a lane. */
 #include "simd/neon/matmul.h"
 
-CLSA_NEON_INLINE int32x4_t dot(const int8x16_t q[4][2], int8x16_t x0,
-                               int8x16_t x1)
-{
-    int32x4_t s[4];
-    CLSA_NEON_UNROLL
-    for (int t = 0; t < 4; t++) {
-        s[t] = vdotq_s32(vdupq_n_s32(0), q[t][0], x0);
-        s[t] = vdotq_s32(s[t], q[t][1], x1);
-    }
-    return clsa_neon_sums_s32(s);
-}
-
-CLSA_NEON_BLOCK_TILES(CLSA_Q4_0, dot)
+CLSA_NEON_BLOCK_TILES(CLSA_Q4_0, clsa_neon_dot_block)
 
 void clsa_neon_dotprod_q4_0(float *y, size_t ldy, const void *w, size_t rows,
                             const struct clsa_act *a)
