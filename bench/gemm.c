@@ -32,7 +32,8 @@ static int open_product(struct product *p, enum clsa_gemm_type type,
     const size_t size = clsa_gemm_size(type);
 
     memset(p, 0, sizeof *p);
-    p->gemm = clsa_gemm_open(type, PEAK_M, PEAK_N, PEAK_K, 1, threads);
+    p->gemm = clsa_gemm_open(type, PEAK_M, PEAK_N, PEAK_K, CLSA_GEMM_ROWS, 1,
+                             threads);
     if (p->gemm == NULL)
         return -1;
     p->x = malloc((size_t)PEAK_M * PEAK_K * size);

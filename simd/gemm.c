@@ -37,7 +37,7 @@ enum { SRC, WEIGHTS, DST, SCRATCHPAD, OPERANDS };
 struct call {
     dnnl_stream_t stream;
     dnnl_memory_t memory[OPERANDS];
-    dnnl_memory_t rows; /* of w, to be packed */
+    dnnl_memory_t plain; /* w, to be packed */
     void *scratchpad;
 };
 
@@ -45,10 +45,11 @@ struct clsa_gemm {
     enum clsa_gemm_type type;
     size_t m, n, k, bytes;
     int limit;
+    dnnl_format_tag_t order; /* of w [k][n] before packing */
     unsigned workers;
     dnnl_primitive_desc_t desc;
     dnnl_primitive_t primitive;
-    dnnl_primitive_t packing; /* NULL: rows are read as they are */
+    dnnl_primitive_t packing; /* NULL: w is read as it is */
     struct call *call;        /* [workers] */
 };
 
@@ -197,25 +198,30 @@ static desc query(const struct clsa_gemm *g, dnnl_query_t what)
     return dnnl_primitive_desc_query_md(g->desc, what, 0);
 }
 
-/* Slow ones are those without code for the CPU. */
-static int is_slow(const struct clsa_gemm *g)
+static const char *code_name(const struct clsa_gemm *g)
 {
     const char *name = "";
     dnnl_primitive_desc_query(g->desc, dnnl_query_impl_info_str, 0, &name);
-    return strncmp(name, "ref", 3) == 0;
+    return name;
+}
+
+/* Slow ones are those without code for the CPU. */
+static int is_slow(const struct clsa_gemm *g)
+{
+    return strncmp(code_name(g), "ref", 3) == 0;
 }
 
 static int make_packing(struct clsa_gemm *g)
 {
     dnnl_primitive_desc_t pd;
-    owned_desc rows;
+    owned_desc plain;
     int made;
-    if (!make_desc(&rows, g->k, g->n, types[g->type].weights, dnnl_ba))
+    if (!make_desc(&plain, g->k, g->n, types[g->type].weights, g->order))
         return 0;
-    made = dnnl_reorder_primitive_desc_create(&pd, desc_of(&rows), engine,
+    made = dnnl_reorder_primitive_desc_create(&pd, desc_of(&plain), engine,
                                               query(g, dnnl_query_weights_md),
                                               engine, NULL) == dnnl_success;
-    free_desc(&rows);
+    free_desc(&plain);
     if (!made)
         return 0;
     made = dnnl_primitive_create(&g->packing, pd) == dnnl_success;
@@ -223,7 +229,7 @@ static int make_packing(struct clsa_gemm *g)
     return made;
 }
 
-/* A form of its own where oneDNN has one for w; else its rows as they are. */
+/* A form of its own where oneDNN has one for w; else w as it is. */
 static int make_primitive(struct clsa_gemm *g)
 {
     int blocked;
@@ -233,7 +239,7 @@ static int make_primitive(struct clsa_gemm *g)
     if (!blocked) {
         dnnl_primitive_desc_destroy(g->desc);
         g->desc = NULL;
-        if (!describe(g, dnnl_ba))
+        if (!describe(g, g->order))
             return 0;
     }
     g->bytes = dnnl_memory_desc_get_size(query(g, dnnl_query_weights_md));
@@ -252,17 +258,17 @@ static int make_call(const struct clsa_gemm *g, struct call *c)
         dnnl_query_src_md, dnnl_query_weights_md, dnnl_query_dst_md};
     desc pad = query(g, dnnl_query_scratchpad_md);
     size_t size = dnnl_memory_desc_get_size(pad);
-    owned_desc rows;
+    owned_desc plain;
     int made;
     c->scratchpad = aligned_alloc(64, (size + 64) / 64 * 64);
     if (!c->scratchpad ||
         dnnl_stream_create(&c->stream, engine, dnnl_stream_default_flags) !=
             dnnl_success ||
         !make_memory(&c->memory[SCRATCHPAD], pad, c->scratchpad) ||
-        !make_desc(&rows, g->k, g->n, types[g->type].weights, dnnl_ba))
+        !make_desc(&plain, g->k, g->n, types[g->type].weights, g->order))
         return 0;
-    made = make_memory(&c->rows, desc_of(&rows), DNNL_MEMORY_NONE);
-    free_desc(&rows);
+    made = make_memory(&c->plain, desc_of(&plain), DNNL_MEMORY_NONE);
+    free_desc(&plain);
     for (int i = SRC; i <= DST; i++)
         made = made && make_memory(&c->memory[i], query(g, queries[i]),
                                    DNNL_MEMORY_NONE);
@@ -274,8 +280,8 @@ static void free_call(struct call *c)
     for (int i = 0; i < OPERANDS; i++)
         if (c->memory[i])
             dnnl_memory_destroy(c->memory[i]);
-    if (c->rows)
-        dnnl_memory_destroy(c->rows);
+    if (c->plain)
+        dnnl_memory_destroy(c->plain);
     if (c->stream)
         dnnl_stream_destroy(c->stream);
     free(c->scratchpad);
@@ -337,14 +343,20 @@ static int make_all(struct clsa_gemm *g)
 }
 
 struct clsa_gemm *clsa_gemm_open(enum clsa_gemm_type type, size_t m, size_t n,
-                                 size_t k, unsigned workers, unsigned threads)
+                                 size_t k, enum clsa_gemm_order order,
+                                 unsigned workers, unsigned threads)
 {
     struct clsa_gemm *g = has_engine() ? calloc(1, sizeof *g) : NULL;
     int made = 0;
     if (!g)
         return NULL;
-    *g = (struct clsa_gemm){
-        .type = type, .m = m, .n = n, .k = k, .workers = workers};
+    *g =
+        (struct clsa_gemm){.type = type,
+                           .m = m,
+                           .n = n,
+                           .k = k,
+                           .order = order == CLSA_GEMM_ROWS ? dnnl_ba : dnnl_ab,
+                           .workers = workers};
     /* The number of threads is that of the place where it is made; in a
        region of its own the caller's stays as it is. */
 #pragma omp parallel num_threads(1)
@@ -378,13 +390,13 @@ int clsa_gemm_pack(const struct clsa_gemm *g, unsigned worker, void *to,
                    const void *w)
 {
     struct call *c = &g->call[worker];
-    const dnnl_exec_arg_t arguments[] = {{DNNL_ARG_FROM, c->rows},
+    const dnnl_exec_arg_t arguments[] = {{DNNL_ARG_FROM, c->plain},
                                          {DNNL_ARG_TO, c->memory[WEIGHTS]}};
     if (!g->packing) {
         memcpy(to, w, g->bytes);
         return 0;
     }
-    dnnl_memory_set_data_handle(c->rows, readable(w));
+    dnnl_memory_set_data_handle(c->plain, readable(w));
     dnnl_memory_set_data_handle(c->memory[WEIGHTS], to);
     return dnnl_primitive_execute(g->packing, c->stream, 2, arguments) ==
                    dnnl_success
@@ -422,7 +434,7 @@ int clsa_gemm_fast(enum clsa_gemm_type type)
     int fast;
     if (!has_engine() || !__builtin_cpu_supports("avx2"))
         return 0;
-    g = clsa_gemm_open(type, 64, 64, 64, 1, 1);
+    g = clsa_gemm_open(type, 64, 64, 64, CLSA_GEMM_ROWS, 1, 1);
     fast = g && !is_slow(g);
     clsa_gemm_close(g);
     return fast;
@@ -432,7 +444,21 @@ int clsa_gemm_fast(enum clsa_gemm_type type)
 #endif
 }
 
+int clsa_gemm_tiled_bf16(void)
+{
+    struct clsa_gemm *g =
+        clsa_gemm_open(CLSA_GEMM_BF16, 64, 64, 64, CLSA_GEMM_ROWS, 1, 1);
+    int tiled = g && strstr(code_name(g), "amx");
+    clsa_gemm_close(g);
+    return tiled;
+}
+
 #else /* without oneDNN */
+
+int clsa_gemm_tiled_bf16(void)
+{
+    return 0;
+}
 
 int clsa_gemm_fast(enum clsa_gemm_type type)
 {
@@ -441,9 +467,11 @@ int clsa_gemm_fast(enum clsa_gemm_type type)
 }
 
 struct clsa_gemm *clsa_gemm_open(enum clsa_gemm_type type, size_t m, size_t n,
-                                 size_t k, unsigned workers, unsigned threads)
+                                 size_t k, enum clsa_gemm_order order,
+                                 unsigned workers, unsigned threads)
 {
-    (void)type, (void)m, (void)n, (void)k, (void)workers, (void)threads;
+    (void)type, (void)m, (void)n, (void)k, (void)order;
+    (void)workers, (void)threads;
     return NULL;
 }
 

@@ -34,8 +34,15 @@ struct clsa_gemm;
    it faster than the kernels of simd.h. */
 int clsa_gemm_fast(enum clsa_gemm_type type);
 
+/* 1 when bf16 products have tiles of their own in the CPU (AMX), which are
+   many times as fast as f32 ones. */
+int clsa_gemm_tiled_bf16(void);
+
 /* Bytes of a value of x and w. */
 size_t clsa_gemm_size(enum clsa_gemm_type type);
+
+/* How clsa_gemm_pack gets w: its rows, [n][k], or its columns, [k][n]. */
+enum clsa_gemm_order { CLSA_GEMM_ROWS, CLSA_GEMM_COLUMNS };
 
 /*
  * Make a product. `workers` threads may run it at the same time, each with
@@ -43,7 +50,8 @@ size_t clsa_gemm_size(enum clsa_gemm_type type);
  * @return NULL where oneDNN has none, refuses, or has no memory
  */
 struct clsa_gemm *clsa_gemm_open(enum clsa_gemm_type type, size_t m, size_t n,
-                                 size_t k, unsigned workers, unsigned threads);
+                                 size_t k, enum clsa_gemm_order order,
+                                 unsigned workers, unsigned threads);
 void clsa_gemm_close(struct clsa_gemm *gemm);
 
 /* Largest |w| of int8 for which the sums of this product are exact: 127, or
@@ -53,7 +61,8 @@ int clsa_gemm_limit(const struct clsa_gemm *gemm);
 /* Bytes of w in the form that the product reads. The same for every m. */
 size_t clsa_gemm_bytes(const struct clsa_gemm *gemm);
 
-/* Brings w [n][k] into that form. @return 0, or -1: refused, no memory */
+/* Brings w, in the order of the product, into that form.
+   @return 0, or -1: refused, no memory */
 int clsa_gemm_pack(const struct clsa_gemm *gemm, unsigned worker, void *to,
                    const void *w);
 

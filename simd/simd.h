@@ -43,15 +43,16 @@ enum clsa_format {
     CLSA_FORMATS
 };
 
-#define CLSA_BLOCK 32       /* values in a block of Q8_0, Q4_0, activations */
-#define CLSA_Q8_0_BYTES 34  /* bytes of a block */
-#define CLSA_Q4_0_BYTES 18
-#define CLSA_K_BLOCK    256 /* values in a block of Q4_K and Q6_K */
-#define CLSA_Q4_K_BYTES 144
-#define CLSA_Q6_K_BYTES 210
-#define CLSA_QUANT_MIN 0x1p-119f /* 127 / amax is finite above it */
-#define CLSA_ATTEND_ROWS 256 /* most rows of one attend call */
-#define CLSA_ATTEND_HEADS 16 /* most query heads of one KV head */
+#define CLSA_BLOCK        32 /* values in a block of Q8_0, Q4_0, activations */
+#define CLSA_Q8_0_BYTES   34 /* bytes of a block */
+#define CLSA_Q4_0_BYTES   18
+#define CLSA_K_BLOCK      256 /* values in a block of Q4_K and Q6_K */
+#define CLSA_Q4_K_BYTES   144
+#define CLSA_Q6_K_BYTES   210
+#define CLSA_QUANT_MIN    0x1p-119f /* 127 / amax is finite above it */
+#define CLSA_ATTEND_ROWS  256       /* most rows of one attend call */
+#define CLSA_ATTEND_HEADS 16        /* most query heads of one KV head */
+#define CLSA_TILE_KEYS    64        /* keys of a tile of scores */
 
 /*
  * Activations: n columns of `len` values, in the two forms that matmul reads.
@@ -202,8 +203,7 @@ struct clsa_simd {
     void (*scan_bf16)(float *score, const uint16_t *key, size_t n, size_t len,
                       const struct clsa_index_query *query);
     void (*scan_i8)(float *score, const int8_t *key, const float *scales,
-                    size_t n, size_t len,
-                    const struct clsa_index_query *query);
+                    size_t n, size_t len, const struct clsa_index_query *query);
 
     /*
      * Compress-store of candidates: for s < n with score[s] >= threshold, in
@@ -250,8 +250,8 @@ struct clsa_simd {
      * the rows and their order only, not on where they lie. rel 4e-6.
      * Formats F32, F16, BF16, Q8_0; others NULL.
      */
-    void (*attend[CLSA_FORMATS])(float *out, const float *q, size_t r,
-                                 size_t e, const struct clsa_rows *rows);
+    void (*attend[CLSA_FORMATS])(float *out, const float *q, size_t r, size_t e,
+                                 const struct clsa_rows *rows);
 
     /*
      * Scores of the K rows alone, any number of them: score[i] = sum over j <
@@ -268,6 +268,23 @@ struct clsa_simd {
      */
     void (*attend_merge)(float *y, const float *part, size_t n, size_t ld,
                          size_t e);
+
+    /*
+     * Online softmax (Milakov and Gimelshein, arXiv:1805.02867) of n queries
+     * over one more tile of keys, p [n][CLSA_TILE_KEYS]: query i sees the keys
+     * begin[i] .. end[i] - 1. With m = max(max[i], those scores): p = exp(p -
+     * m), 0 for the other keys; scale[i] = exp(max[i] - m); sum[i] = sum[i] *
+     * scale[i] + sum of p; max[i] = m. max[i] = -INFINITY before the first
+     * tile. A query that sees none: p = 0, scale[i] = 1. rel 4e-6. Only for
+     * products through oneDNN, so not on ARM.
+     */
+    void (*soften)(float *p, size_t n, const uint8_t *begin, const uint8_t *end,
+                   float *max, float *sum, float *scale);
+
+    /* y[i][j] = scale[i] * y[i][j] + x[i][j], y and x [n][len]. rel 1e-6
+       of the larger term; len % 8 == 0. Used with soften. */
+    void (*blend)(float *y, const float *x, const float *scale, size_t n,
+                  size_t len);
 };
 
 /*

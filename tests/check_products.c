@@ -207,7 +207,8 @@ START_TEST(extremes)
     enum { M = 64, N = 64, K = 200 };
     if (!is_there("int8"))
         return;
-    struct clsa_gemm *g = clsa_gemm_open(CLSA_GEMM_INT8, M, N, K, 1, 1);
+    struct clsa_gemm *g =
+        clsa_gemm_open(CLSA_GEMM_INT8, M, N, K, CLSA_GEMM_ROWS, 1, 1);
     ck_assert(g != NULL);
     const int limit = clsa_gemm_limit(g);
     ck_assert(limit == 127 || limit == 64);

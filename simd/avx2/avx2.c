@@ -20,5 +20,6 @@ void clsa_simd_avx2(struct clsa_simd *table)
     clsa_avx2_index(table);
     clsa_avx2_select(table);
     clsa_avx2_attend(table);
+    clsa_avx2_tile(table);
     clsa_avx2_score(table);
 }

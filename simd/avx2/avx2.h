@@ -58,6 +58,7 @@ void clsa_avx2_elementwise(struct clsa_simd *table);
 void clsa_avx2_index(struct clsa_simd *table);
 void clsa_avx2_select(struct clsa_simd *table);
 void clsa_avx2_attend(struct clsa_simd *table);
+void clsa_avx2_tile(struct clsa_simd *table);
 void clsa_avx2_score(struct clsa_simd *table);
 
 /* To L2, where more lines may be under way than to L1: to L1, attention over

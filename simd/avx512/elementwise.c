@@ -79,23 +79,51 @@ static void add_avx512(float *y, const float *x, size_t n)
     }
 }
 
+/* Up to 64 rows, whose constants stay in registers while the columns pass by:
+   y lies far apart from column to column. */
+INLINE void rescale_rows(float *y, size_t ldy, const int32_t *x, size_t ldx,
+                         size_t n, size_t rows, const float *scale,
+                         const float *row_scale, const int32_t *minus, int add)
+{
+    __mmask16 m[4];
+    __m512i less[4];
+    __m512 by[4];
+    UNROLL
+    for (int t = 0; t < 4; t++) {
+        const size_t i = (size_t)t * LANES;
+        m[t] = i < rows ? first_lanes(rows - i) : 0;
+        less[t] = _mm512_maskz_loadu_epi32(m[t], minus + i);
+        by[t] = _mm512_maskz_loadu_ps(m[t], row_scale + i);
+    }
+    for (size_t c = 0; c < n; c++, y += ldy, x += ldx) {
+        const __m512 s = _mm512_set1_ps(scale[c]);
+        UNROLL
+        for (int t = 0; t < 4; t++) {
+            const size_t i = (size_t)t * LANES;
+            __m512 v = _mm512_cvtepi32_ps(_mm512_sub_epi32(
+                _mm512_maskz_loadu_epi32(m[t], x + i), less[t]));
+            v = _mm512_mul_ps(_mm512_mul_ps(v, by[t]), s);
+            v = _mm512_add_ps(add ? _mm512_maskz_loadu_ps(m[t], y + i)
+                                  : _mm512_setzero_ps(),
+                              v);
+            _mm512_mask_storeu_ps(y + i, m[t], v);
+        }
+    }
+}
+
 static void rescale_avx512(float *y, size_t ldy, const int32_t *x, size_t ldx,
                            size_t n, size_t rows, const float *scale,
                            const float *row_scale, const int32_t *minus,
                            int add)
 {
-    for (size_t i = 0; i < rows; i += LANES) {
-        const __mmask16 m = first_lanes(rows - i), old = add ? m : 0;
-        const __m512i less = _mm512_maskz_loadu_epi32(m, minus + i);
-        const __m512 by = _mm512_maskz_loadu_ps(m, row_scale + i);
-        for (size_t c = 0; c < n; c++) {
-            float *to = y + c * ldy + i;
-            __m512 v = _mm512_cvtepi32_ps(_mm512_sub_epi32(
-                _mm512_maskz_loadu_epi32(m, x + c * ldx + i), less));
-            v = _mm512_mul_ps(_mm512_mul_ps(v, by), _mm512_set1_ps(scale[c]));
-            _mm512_mask_storeu_ps(
-                to, m, _mm512_add_ps(_mm512_maskz_loadu_ps(old, to), v));
-        }
+    for (size_t i = 0; i < rows; i += 4 * LANES) {
+        const size_t some = min_size(rows - i, 4 * LANES);
+        if (add)
+            rescale_rows(y + i, ldy, x + i, ldx, n, some, scale, row_scale + i,
+                         minus + i, 1);
+        else
+            rescale_rows(y + i, ldy, x + i, ldx, n, some, scale, row_scale + i,
+                         minus + i, 0);
     }
 }
 

@@ -13,4 +13,5 @@ void clsa_simd_ref(struct clsa_simd *table)
     clsa_index_ref(table);
     clsa_select_ref(table);
     clsa_attend_ref(table);
+    clsa_tile_ref(table);
 }

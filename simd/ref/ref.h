@@ -14,5 +14,6 @@ void clsa_elementwise_ref(struct clsa_simd *table);
 void clsa_index_ref(struct clsa_simd *table);
 void clsa_select_ref(struct clsa_simd *table);
 void clsa_attend_ref(struct clsa_simd *table);
+void clsa_tile_ref(struct clsa_simd *table);
 
 #endif /* CLSA_REF_H */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the layers of both decoders are made of: norm, attention, FFN. */
 #include <math.h>
+#include <string.h>
 #include <time.h>
 
 #include "src/engine/linear.h"
@@ -46,8 +47,7 @@ void clsa_norm_columns(const struct clsa_worker *w,
     clsa_barrier(w);
 }
 
-/* ffn = silu(gate) * up. Own kernels: for the rows of both that this worker has
-   made. */
+/* ffn = silu(gate) * up for the rows of both that this worker has made. */
 static void activate(const struct clsa_step *step, const struct clsa_worker *w,
                      const struct clsa_layer *layer, struct clsa_act *inner)
 {
@@ -66,21 +66,19 @@ static void activate(const struct clsa_step *step, const struct clsa_worker *w,
     clsa_barrier(w);
 }
 
-/* The same by columns, for products. */
-static void activate_columns(const struct clsa_step *step,
-                             const struct clsa_worker *w,
-                             struct clsa_act *inner)
+/* The same through products. */
+static void activate_products(const struct clsa_worker *w,
+                              const struct clsa_layer *layer,
+                              const struct clsa_act *input,
+                              struct clsa_act *inner)
 {
-    const struct clsa_scratch *s = step->model->scratch;
-    const size_t f = step->model->hp.f;
     size_t begin, end;
+    clsa_product_gated(w, &layer->gate, &layer->up, input, inner->x,
+                       inner->ldx);
     clsa_barrier(w);
     clsa_share(w, inner->n, &begin, &end);
-    for (size_t c = begin; c < end; c++) {
-        step->model->simd->silu_mul(inner->x + c * inner->ldx, s->gate + c * f,
-                                    s->up + c * f, f);
+    for (size_t c = begin; c < end; c++)
         clsa_product_form(inner, c);
-    }
     clsa_barrier(w);
 }
 
@@ -96,12 +94,13 @@ void clsa_ffn(struct clsa_step *step, const struct clsa_worker *w,
     clsa_norm_columns(w, simd, &input, n, x, hp->d, layer->ffn_norm, hp->eps,
                       clsa_linear_quantised(&layer->gate) ||
                           clsa_linear_quantised(&layer->up));
-    clsa_linear(w, simd, &layer->gate, &input, s->gate, hp->f);
-    clsa_linear(w, simd, &layer->up, &input, s->up, hp->f);
-    if (inner.form)
-        activate_columns(step, w, &inner);
-    else
+    if (inner.form) {
+        activate_products(w, layer, &input, &inner);
+    } else {
+        clsa_linear(w, simd, &layer->gate, &input, s->gate, hp->f);
+        clsa_linear(w, simd, &layer->up, &input, s->up, hp->f);
         activate(step, w, layer, &inner);
+    }
     clsa_linear_add(w, simd, &layer->down, &inner, s->y, hp->d, x, hp->d);
     clsa_barrier(w);
 }
@@ -119,6 +118,23 @@ void clsa_rope_angles(struct clsa_scratch *s, size_t c, uint64_t position,
 static size_t parts_of(size_t rows)
 {
     return (rows + CLSA_ATTEND_ROWS - 1) / CLSA_ATTEND_ROWS;
+}
+
+void clsa_attend_query(const struct clsa_step *step,
+                       const struct clsa_heads *heads, size_t c, size_t h,
+                       const float *q_norm, bool rotate, float *q)
+{
+    const struct clsa_scratch *s = step->model->scratch;
+    const struct clsa_simd *simd = step->model->simd;
+    const size_t e = heads->e;
+    const float *from = s->q + (c * heads->h + h) * e;
+    memcpy(q, from, e * sizeof *q);
+    if (q_norm)
+        simd->rms_norm(q, q, q_norm, e, step->model->hp.eps);
+    if (rotate)
+        simd->rope(q, s->cos + c * e / 2, s->sin + c * e / 2, e / 2);
+    for (size_t v = 0; v < e; v++)
+        q[v] *= 1.0f / sqrtf((float)e);
 }
 
 /* One part of one KV head of one column: up to CLSA_ATTEND_HEADS query heads
@@ -142,18 +158,8 @@ static void attend_part(struct clsa_step *step, const struct clsa_attention *a,
         size_t r =
             hd->r - j < CLSA_ATTEND_HEADS ? hd->r - j : CLSA_ATTEND_HEADS;
         size_t h = (size_t)head * hd->r + j; /* first query head */
-        for (size_t i = 0; i < r; i++) {
-            const float *from = s->q + (c * hd->h + h + i) * e;
-            float *to = q + i * e;
-            for (size_t v = 0; v < e; v++)
-                to[v] = from[v];
-            if (q_norm)
-                simd->rms_norm(to, to, q_norm, e, step->model->hp.eps);
-            if (rotate)
-                simd->rope(to, s->cos + c * e / 2, s->sin + c * e / 2, e / 2);
-            for (size_t v = 0; v < e; v++)
-                to[v] *= 1.0f / sqrtf((float)e);
-        }
+        for (size_t i = 0; i < r; i++)
+            clsa_attend_query(step, hd, c, h + i, q_norm, rotate, q + i * e);
         simd->attend[format](out, q, r, e, &rows);
         for (size_t i = 0; i < r; i++) {
             float *to =

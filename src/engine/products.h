@@ -52,6 +52,9 @@ clsa_status clsa_products_reserve(struct clsa_model *model, enum clsa_path path,
                                   size_t n, bool cross, clsa_error *error);
 void clsa_products_close(struct clsa_products *products);
 
+/* Attention of the self-decoder on this path; NULL: own kernels. */
+struct clsa_tiles *clsa_products_tiles(const struct clsa_products *products);
+
 /* Bytes of all that it holds; 0 for NULL. */
 size_t clsa_products_bytes(const struct clsa_products *products);
 
@@ -65,6 +68,18 @@ void clsa_product_form(const struct clsa_act *x, size_t c);
  */
 void clsa_product(const struct clsa_worker *worker, const struct clsa_matrix *w,
                   const struct clsa_act *x, float *y, size_t ldy, bool add);
+
+/*
+ * y = silu(gate x) * up x, the same for both; gate and up have one shape. Each
+ * tile is made of both products while they are in the cache.
+ */
+void clsa_product_gated(const struct clsa_worker *worker,
+                        const struct clsa_matrix *gate,
+                        const struct clsa_matrix *up, const struct clsa_act *x,
+                        float *y, size_t ldy);
+
+/* A product has failed elsewhere. */
+void clsa_products_fail(struct clsa_products *products);
 
 /* Whether a product has failed since the last call. */
 bool clsa_products_failed(struct clsa_products *products);

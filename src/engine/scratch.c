@@ -64,10 +64,11 @@ static void carve_act(struct carver *c, struct clsa_act *act, size_t n,
                       size_t len)
 {
     size_t blocks = (len + CLSA_BLOCK - 1) / CLSA_BLOCK;
-    act->ldx = act->ldq = len;
+    act->ldq = len;
+    act->ldx = len + 16; /* columns a power of two apart share cache sets */
     act->ldd = n;
     act->len = len;
-    act->x = carve(c, n * len, sizeof(float));
+    act->x = carve(c, n * act->ldx, sizeof(float));
     act->q = carve(c, n * len, 1);
     act->d = carve(c, n * blocks, sizeof(float));
     act->sum = carve(c, n * blocks, sizeof(int32_t));

@@ -4,7 +4,9 @@
  * gated retention (retention.c). Leaves H in scratch->x.
  */
 #include "src/engine/linear.h"
+#include "src/engine/products.h"
 #include "src/engine/step.h"
+#include "src/engine/tiles.h"
 
 static void embed(struct clsa_step *step, const struct clsa_worker *w)
 {
@@ -100,6 +102,31 @@ static enum clsa_format window_locate(const struct clsa_step *step,
     return CLSA_F32;
 }
 
+/* By tiles, on the way of products; false: by parts. */
+static bool attend_tiles(struct clsa_step *step, const struct clsa_worker *w,
+                         uint32_t layer)
+{
+    const struct clsa_model *model = step->model;
+    const struct clsa_layer *l = &model->weights.layers[layer];
+    struct clsa_act mix = model->scratch->mix;
+    struct clsa_tiles *tiles = step->self ? clsa_products_tiles(step->self) : 0;
+    size_t begin, end, d = model->hp.d;
+    if (!tiles)
+        return false;
+    if (!clsa_tiles_attend(tiles, step, w, layer, l->q_norm, model->rope_self))
+        clsa_products_fail(step->self);
+    mix.n = step->n;
+    mix.len = (size_t)model->hp.self.h * model->hp.self.e;
+    clsa_share(w, step->n, &begin, &end);
+    for (size_t c = begin; c < end; c++)
+        clsa_product_form(&mix, c);
+    clsa_barrier(w);
+    clsa_linear_add(w, model->simd, &l->out, &mix, model->scratch->y, d,
+                    model->scratch->x, d);
+    clsa_barrier(w);
+    return true;
+}
+
 static void attention(struct clsa_step *step, const struct clsa_worker *w,
                       uint32_t layer)
 {
@@ -127,6 +154,8 @@ static void attention(struct clsa_step *step, const struct clsa_worker *w,
     clsa_linear(w, model->simd, &l->v, &input, s->v_rows, ge);
     clsa_barrier(w);
     store_rows(step, w, layer);
+    if (attend_tiles(step, w, layer))
+        return;
     clsa_attend(step, w, &windowed, layer, l->q_norm, model->rope_self);
     clsa_attention_out(step, w, &windowed, &l->out, s->x);
 }

@@ -213,10 +213,15 @@ struct clsa_attention {
                                struct clsa_rows *rows);
 };
 
+/* q [e] = query head h of column c of scratch->q, normed by q_norm (NULL: not)
+   and rotated by cos and sin (`rotate`), times 1/sqrt(e). */
+void clsa_attend_query(const struct clsa_step *step,
+                       const struct clsa_heads *heads, size_t c, size_t h,
+                       const float *q_norm, bool rotate, float *q);
+
 /*
  * scratch->partial = partial softmaxes [n][h][most_parts][e + 2] of
- * scratch->q [n][h e], which is normed by q_norm (NULL: not) and rotated by
- * cos and sin (`rotate`) on the way. Ends with a barrier.
+ * scratch->q, normed and rotated on the way. Ends with a barrier.
  */
 void clsa_attend(struct clsa_step *step, const struct clsa_worker *w,
                  const struct clsa_attention *attention, size_t layer,

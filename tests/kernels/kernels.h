@@ -61,6 +61,7 @@ extern const struct kernel elementwise_kernels[];
 extern const struct kernel index_kernels[];
 extern const struct kernel select_kernels[];
 extern const struct kernel attend_kernels[];
+extern const struct kernel tile_kernels[];
 
 /* ------------------------------------------------------------ main.c */
 

@@ -41,8 +41,8 @@ struct options {
 };
 
 static const struct kernel *const families[] = {
-    matmul_kernels, rows_kernels,   elementwise_kernels,
-    index_kernels,  select_kernels, attend_kernels,
+    matmul_kernels, rows_kernels,   elementwise_kernels, index_kernels,
+    select_kernels, attend_kernels, tile_kernels,
 };
 
 /* The check that runs: its way out, its case, and what went wrong. */
