@@ -17,14 +17,19 @@ enum {
     VALUES = 16384, /* of each operand */
     WIDTH = 2048,   /* of a row */
     HEAD = 64,
-    PARTS = 8, /* merged to one */
+    KEYS = 512, /* K of all heads of a row */
+    TILE = 64,  /* rows of W whose sums come together */
+    PARTS = 8,  /* merged to one */
     PART = HEAD + 2
 };
 
 /* Of one thread. `out` is what a pass writes. */
 struct operands {
     float x[VALUES], z[VALUES];
-    unsigned char rows[VALUES * 4]; /* x in a row format */
+    union {
+        unsigned char rows[VALUES * 4]; /* x in a row format */
+        int32_t sums[VALUES];
+    };
     union {
         float y[VALUES];
         uint64_t ranks[VALUES];
@@ -99,6 +104,14 @@ static void quantize_row(const struct clsa_simd *simd, struct operands *o,
                            o->x + i * HEAD, HEAD, 127.0f);
 }
 
+static void rescale(const struct clsa_simd *simd, struct operands *o,
+                    enum clsa_format format)
+{
+    (void)format;
+    simd->rescale(o->out.y, TILE, o->sums, TILE, VALUES / TILE, TILE, o->x,
+                  o->z, o->sums, 0);
+}
+
 /* One score in 64 passes. */
 static void filter(const struct clsa_simd *simd, struct operands *o,
                    enum clsa_format format)
@@ -132,6 +145,16 @@ static void attend_merge(const struct clsa_simd *simd, struct operands *o,
                            PART, HEAD);
 }
 
+static void score(const struct clsa_simd *simd, struct operands *o,
+                  enum clsa_format format)
+{
+    const struct clsa_rows rows = {.k = o->rows,
+                                   .stride = clsa_format_bytes(format, KEYS),
+                                   .n = VALUES / KEYS};
+
+    simd->score[format](o->out.y, o->x, KEYS, &rows);
+}
+
 static void load(const struct clsa_simd *simd, struct operands *o,
                  enum clsa_format format)
 {
@@ -162,6 +185,11 @@ static void restore(const struct bench_job *job)
         "load_" name, SLOTS(load, format), format, load, 4 * N, 0, 4 * N, 0,   \
             WIDTH                                                              \
     }
+#define SCORE(name, format)                                                    \
+    {                                                                          \
+        "score_" name, SLOTS(score, format), format, score, 4 * KEYS, 0,       \
+            4 * (N / KEYS), 0, KEYS                                            \
+    }
 #define STORE(name, format)                                                    \
     {                                                                          \
         "store_" name, SLOTS(store, format), format, store, 4 * N, 0, 0, 1,    \
@@ -190,11 +218,16 @@ static const struct {
      sizeof((struct operands *)0)->out.act, 1, VALUES},
     {"quantize_row", SLOT(quantize_row), 0, quantize_row, 5 * N + N / 16, 0,
      sizeof((struct operands *)0)->out.keys, 1, HEAD},
+    {"rescale", SLOT(rescale), 0, rescale, 8 * N, 0, 4 * N, 1, TILE},
     {"filter", SLOT(filter), 0, filter, 4 * N, 0, 512, 1, VALUES},
     {"argmax", SLOT(argmax), 0, argmax, 4 * N, 0, sizeof(size_t), 1, VALUES},
     {"softmax", SLOT(softmax), 0, softmax, 8 * N, 0, 4 * N, 0, VALUES},
     {"attend_merge", SLOT(attend_merge), 0, attend_merge, 4 * N + 4 * N / PARTS,
      0, N / (PARTS * PART) * HEAD * 4, 0, HEAD},
+    SCORE("f32", CLSA_F32),
+    SCORE("f16", CLSA_F16),
+    SCORE("bf16", CLSA_BF16),
+    SCORE("q8_0", CLSA_Q8_0),
     LOAD("f32", CLSA_F32),
     LOAD("f16", CLSA_F16),
     LOAD("bf16", CLSA_BF16),
@@ -227,6 +260,13 @@ static void make_rotation(float *z)
     }
 }
 
+/* Integers within 2^20. */
+static void make_sums(int32_t *sums, const float *x)
+{
+    for (size_t i = 0; i < VALUES; i++)
+        sums[i] = (int32_t)(x[i] * 0x1p20f);
+}
+
 static const char *rows_name(size_t i)
 {
     return kernels[i].kernel;
@@ -235,7 +275,8 @@ static const char *rows_name(size_t i)
 static int open_rows(struct bench_job *job, size_t i)
 {
     const enum clsa_format format = kernels[i].format;
-    const int formats = kernels[i].run == load || kernels[i].run == store;
+    const int formats = kernels[i].run == load || kernels[i].run == store ||
+                        kernels[i].run == score;
     const size_t rows = clsa_format_bytes(format, VALUES);
     struct operands *o = calloc(job->threads, sizeof *o);
     unsigned j;
@@ -248,6 +289,8 @@ static int open_rows(struct bench_job *job, size_t i)
         bench_uniform(o[j].z, VALUES, j + 99);
         if (kernels[i].run == rope)
             make_rotation(o[j].z);
+        if (kernels[i].run == rescale)
+            make_sums(o[j].sums, o[j].x);
         if (formats)
             bench_fill(o[j].rows, rows, format, WIDTH, 1);
     }
@@ -262,6 +305,10 @@ static int open_rows(struct bench_job *job, size_t i)
     job->from = BENCH_CACHE;
     job->bytes =
         (double)job->threads * (double)(kernels[i].moved + formats * rows);
+    if (kernels[i].run == score) {
+        job->units = BENCH_FMA;
+        job->macs = (double)job->threads * VALUES;
+    }
     job->pass = rows_pass;
     job->out = (unsigned char *)&o->out;
     job->out_bytes = kernels[i].out ? kernels[i].out : rows;
