@@ -84,7 +84,7 @@ static int check_plans(const struct bench_decode *d, const struct bench_case *c)
     for (i = 0; i < d->policies.count; i++) {
         CLI_TRY(cli_plan_make(d->common, d->model,
                               c->depth + BENCH_WARM + d->steps,
-                              d->policies.names[i], c->batch, &p));
+                              d->policies.names[i], c->batch, 0, &p));
         snprintf(what, sizeof what, "depth %llu, batch %llu, %s",
                  (unsigned long long)c->depth, (unsigned long long)c->batch,
                  d->policies.names[i]);

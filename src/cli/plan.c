@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * plan: everything but the shared cache is measured in a session that is
- * really opened and has read a token. The cache grows with the tokens: its
- * rows are K and V of the shared KV heads and one index key each, in the
- * types asked for, for every token of the context.
+ * really opened and has read a token, after a prompt in a plan with prompts.
+ * The cache grows with the tokens: its rows are K and V of the shared KV heads
+ * and one index key each, in the types asked for, for every token of the
+ * context.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -28,6 +29,24 @@ static uint64_t row_bytes(clsa_type type, uint64_t count)
     }
 }
 
+/* Tokens that are read as a prompt: longer ones take no more. */
+#define PROMPT 32
+
+static int read_prompt(clsa_session *session)
+{
+    static const int32_t ids[PROMPT] = {0};
+    static const clsa_append only_read = {.want = CLSA_WANT_NONE};
+    clsa_error error;
+
+    if (clsa_session_context(session) < PROMPT)
+        return CLI_DONE;
+    if (clsa_session_append(session, ids, PROMPT, &only_read, &error) !=
+            CLSA_OK ||
+        clsa_session_truncate(session, 0, &error) != CLSA_OK)
+        return cli_fail_error(&error);
+    return CLI_DONE;
+}
+
 /* One token through all sessions takes all that a step needs. */
 static int measure_step(clsa_session **sessions, struct cli_plan *plan)
 {
@@ -35,6 +54,8 @@ static int measure_step(clsa_session **sessions, struct cli_plan *plan)
     clsa_session_stats stats;
     clsa_error error;
 
+    if (plan->prompts)
+        CLI_TRY(read_prompt(sessions[0]));
     if (clsa_batch_append(sessions, ids, (size_t)plan->batch, &error) !=
         CLSA_OK)
         return cli_fail_error(&error);
@@ -44,6 +65,7 @@ static int measure_step(clsa_session **sessions, struct cli_plan *plan)
     plan->working_set =
         plan->batch * (stats.working_bytes + stats.policy_bytes);
     plan->scratch = stats.scratch_bytes;
+    plan->prefill = plan->prompts ? stats.prefill_bytes : 0;
     return CLI_DONE;
 }
 
@@ -69,12 +91,13 @@ static int measure(const struct cli_common *common, clsa_model *model,
 
 int cli_plan_make(const struct cli_common *common, clsa_model *model,
                   uint64_t context, const char *attention, uint64_t batch,
-                  struct cli_plan *plan)
+                  int prompts, struct cli_plan *plan)
 {
     clsa_model_info info;
     uint64_t rows;
 
     memset(plan, 0, sizeof *plan);
+    plan->prompts = prompts;
     plan->batch = batch;
     plan->attention = attention;
     clsa_model_get_info(model, &info);
@@ -88,7 +111,8 @@ int cli_plan_make(const struct cli_common *common, clsa_model *model,
     if (info.index_size != 0)
         plan->index = rows * row_bytes(common->index_type, info.index_size);
     plan->total = plan->weights + plan->placed + plan->cache + plan->index +
-                  plan->windows + plan->working_set + plan->scratch;
+                  plan->windows + plan->working_set + plan->scratch +
+                  plan->prefill;
     return CLI_DONE;
 }
 
@@ -109,6 +133,7 @@ static void print_text(const struct cli_plan *plan)
     print_line("windows", plan->windows);
     print_line("working set", plan->working_set);
     print_line("scratch", plan->scratch);
+    print_line("prefill", plan->prefill);
     print_line("total", plan->total);
 }
 
@@ -118,18 +143,19 @@ int cli_plan_print(const struct cli_common *common, clsa_model *model,
     struct cli_plan plan;
 
     CLI_TRY(cli_plan_make(common, model, 0, cli_attention(common, model), batch,
-                          &plan));
+                          1, &plan));
     if (!common->json) {
         print_text(&plan);
         return CLI_DONE;
     }
     return cli_json_print(json_pack(
-        "[{sI sI ss ss ss s{sI sI sI sI sI sI sI sI}}]", "context",
+        "[{sI sI ss ss ss s{sI sI sI sI sI sI sI sI sI}}]", "context",
         (json_int_t)plan.context, "batch", (json_int_t)plan.batch, "attention",
         plan.attention, "kv_type", clsa_type_name(common->kv_type),
         "index_type", clsa_type_name(common->index_type), "bytes", "weights",
         (json_int_t)plan.weights, "placed", (json_int_t)plan.placed, "cache",
         (json_int_t)plan.cache, "index", (json_int_t)plan.index, "windows",
         (json_int_t)plan.windows, "working_set", (json_int_t)plan.working_set,
-        "scratch", (json_int_t)plan.scratch, "total", (json_int_t)plan.total));
+        "scratch", (json_int_t)plan.scratch, "prefill",
+        (json_int_t)plan.prefill, "total", (json_int_t)plan.total));
 }

@@ -13,8 +13,9 @@
 struct cli_plan {
     uint64_t context, batch;
     const char *attention;
+    int prompts; /* of 32 tokens or more are read too */
     uint64_t weights, placed, cache, index, windows, working_set, scratch,
-        total;
+        prefill, total;
 };
 
 /* Sequences of one batch, as clsa_batch_append takes them. */
@@ -22,11 +23,11 @@ struct cli_plan {
 
 /*
  * The plan of `batch` full sessions of these options with a policy and a
- * context (0: that of -c, or of the model).
+ * context (0: that of -c, or of the model), with or without prompts.
  */
 int cli_plan_make(const struct cli_common *common, clsa_model *model,
                   uint64_t context, const char *attention, uint64_t batch,
-                  struct cli_plan *plan);
+                  int prompts, struct cli_plan *plan);
 
 /* Print the plan for full sessions of these options. */
 int cli_plan_print(const struct cli_common *common, clsa_model *model,

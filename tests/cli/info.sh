@@ -7,6 +7,12 @@ clsa info -m model.gguf --json | grep -oE '"(name|width|context|top_k)": [^,]*' 
     head -n 4
 clsa info --plan -c 1K --json | grep -oE '"(context|cache|index|kv_type)": [^,]*'
 clsa info --plan -c 1K --kv-type q8_0 --index-type f32 | grep -E 'cache|index'
+clsa info --plan -c 1K --prefill own --json | grep -oE '"prefill": [^,]*'
+for prefill in own auto; do
+    clsa info --plan -c 1K --prefill $prefill | awk '
+        $1 == "total" { print sum == $2 + 0 ? "whole" : sum " is not " $2 }
+        { sum += NF < 4 ? 0 : $(NF - 2) }'
+done
 clsa info missing.gguf
 head -c 100000 model.gguf >short.gguf
 clsa info short.gguf 2>&1 | sed -E 's/(short.gguf: ).*/\1refused/'
