@@ -391,8 +391,9 @@ typedef struct clsa_append {
      */
     void (*on_logits)(void *user, uint64_t position, const float *logits);
     /**
-     * Called between blocks with the tokens read so far; anything but 0 stops
-     * with CLSA_ERR_STOPPED, and what was read stays read. May be NULL.
+     * Called between blocks, and groups of wanted tokens in a block, with the
+     * tokens read so far; anything but 0 stops with CLSA_ERR_STOPPED, and what
+     * was read stays read. May be NULL.
      */
     int (*on_progress)(void *user, uint64_t done, uint64_t total);
     void *user;
@@ -478,8 +479,7 @@ CLSA_API const uint32_t *clsa_session_rows(const clsa_session *session,
  * @return as clsa_session_rows; NULL for a layer that is not there
  */
 CLSA_API const uint32_t *clsa_session_layer_rows(const clsa_session *session,
-                                                 uint32_t layer,
-                                                 size_t *count);
+                                                 uint32_t layer, size_t *count);
 
 /**
  * Change the policy for the tokens to come, as in clsa_session_options. h2o has

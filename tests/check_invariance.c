@@ -511,6 +511,55 @@ START_TEST(masked)
 }
 END_TEST
 
+enum { FIRST = 20, STOP = 84, MANY = 140 };
+
+static int stop_there(void *user, uint64_t done, uint64_t total)
+{
+    (void)user, (void)total;
+    return done == STOP - FIRST;
+}
+
+/* More positions of a block than go on together, left and gone on with in its
+   midst: the logits of tokens one by one. */
+START_TEST(groups)
+{
+    uint8_t all[MANY];
+    memset(all, 1, sizeof all);
+    for (size_t p = 0; p < POLICIES; p++) {
+        struct seen seen = {malloc(MANY * info.vocab * sizeof(float)), 0};
+        clsa_append how = {.want = CLSA_WANT_MASK,
+                           .mask = all,
+                           .on_logits = keep,
+                           .on_progress = stop_there,
+                           .user = &seen};
+        clsa_session *a = open_session(model, policies[p], 256, CLSA_TYPE_F32);
+        clsa_session *b = open_session(model, policies[p], 256, CLSA_TYPE_F32);
+        append(a, 0, FIRST);
+        append(b, 0, FIRST);
+        ck_assert_int_eq(
+            clsa_session_append(a, ids + FIRST, MANY - FIRST, &how, NULL),
+            CLSA_ERR_STOPPED);
+        ck_assert_uint_eq(clsa_session_length(a), STOP);
+        ck_assert_uint_eq(seen.count, STOP - FIRST);
+        how.on_progress = NULL;
+        ck_assert_int_eq(
+            clsa_session_append(a, ids + STOP, MANY - STOP, &how, NULL),
+            CLSA_OK);
+        for (size_t i = FIRST; i < MANY; i++) {
+            append(b, i, 1);
+            ck_assert_int_eq(memcmp(seen.logits + (i - FIRST) * info.vocab,
+                                    clsa_session_logits(b),
+                                    info.vocab * sizeof(float)),
+                             0);
+        }
+        check_same(a, b);
+        free(seen.logits);
+        clsa_session_close(a);
+        clsa_session_close(b);
+    }
+}
+END_TEST
+
 START_TEST(refused)
 {
     clsa_session *a = open_session(model, "clsa", 256, CLSA_TYPE_BF16);
@@ -544,6 +593,7 @@ static void add_case(Suite *suite, const char *name, void (*set_up)(void))
     tcase_add_test(tc, batch);
     tcase_add_test(tc, joined);
     tcase_add_test(tc, masked);
+    tcase_add_test(tc, groups);
     tcase_add_test(tc, refused);
     suite_add_tcase(suite, tc);
 }

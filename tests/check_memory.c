@@ -472,18 +472,55 @@ static int reach(uint64_t limit)
     return steps;
 }
 
-static void check_limits(void)
+/* The same for logits of 40 positions: 1 a model, 2 a session, 3 the logits. */
+static int reach_logits(uint64_t limit)
+{
+    clsa_model *model;
+    clsa_session *session = NULL;
+    clsa_model_options options;
+    clsa_error error = {0};
+    int steps = 1;
+    clsa_model_options_init(&options);
+    options.threads = 1;
+    options.memory_limit = limit;
+    if (clsa_model_open(&model, in_tests("good-clsa.gguf"), &options, &error))
+        return 0;
+    for (int i = 0; i < 20; i++) {
+        steps = 1;
+        clsa_status status = clsa_session_open(&session, model, NULL, &error);
+        steps += !status;
+        if (!status)
+            status = read_ids(session, &error);
+        steps += !status;
+        MUST(!status || (status == CLSA_ERR_MEMORY &&
+                         strstr(error.message, "memory limit")),
+             "limit %llu: %s", (unsigned long long)limit, error.message);
+        clsa_session_close(session);
+        session = NULL;
+    }
+    clsa_model_close(model);
+    return steps;
+}
+
+/* More memory reaches as far or farther. */
+static void check_reach(int (*how_far)(uint64_t limit))
 {
     int before = 0, seen = 0;
-    for (uint64_t limit = 1; limit < 1u << 30; limit += limit / 8 + 1) {
-        const int now = reach(limit);
+    for (uint64_t limit = 1; limit < 1u << 30; limit += limit / 16 + 1) {
+        const int now = how_far(limit);
         MUST(now >= before, "limit %llu: less than with less",
              (unsigned long long)limit);
         seen |= 1 << now;
         before = now;
     }
     MUST(seen == 15, "not each limit was met: %d", seen);
-    MUST(reach(0) == 3, "the memory of the machine is no limit here");
+    MUST(how_far(0) == 3, "the memory of the machine is no limit here");
+}
+
+static void check_limits(void)
+{
+    check_reach(reach);
+    check_reach(reach_logits);
 }
 
 static const struct {

@@ -15,7 +15,7 @@
 #include "clsa.h"
 #include "simd/gemm.h"
 
-enum { TOKENS = 700, WANTED = 40 };
+enum { TOKENS = 700, WANTED = 200 };
 
 static const char *const paths[] = {"f32", "bf16", "int8"};
 static int32_t ids[TOKENS];

@@ -13,7 +13,7 @@ struct reading {
     const int32_t *ids;
     size_t count, done;
     const clsa_append *how;
-    size_t most_wanted; /* in one step */
+    size_t most_wanted; /* in one group */
     struct clsa_products *self, *cross;
 };
 
@@ -63,9 +63,18 @@ static struct clsa_working_set *set_of(const struct reading *r, size_t j)
                                                           : &s->set;
 }
 
-/* Fills the columns of the next step: a block, or less when that has enough
-   wanted positions. All are wanted where they run the cross-decoder for what
-   the policy learns there, and logits only where they are. */
+/* Whether the next step has all columns that it may: a block, or a token
+   where the policy wants each by itself. */
+static bool is_full(const struct reading *r, const struct clsa_step *step)
+{
+    return step->n == r->session->prefill_block ||
+           r->done + step->n == r->count ||
+           (step->m > 0 && clsa_session_streams(r->session));
+}
+
+/* Fills the columns of the next step. All are wanted where they run the
+   cross-decoder for what the policy learns there, and logits only where they
+   are. */
 static void plan_step(const struct reading *r, struct clsa_step *step)
 {
     struct clsa_scratch *scratch = r->session->model->scratch;
@@ -76,8 +85,7 @@ static void plan_step(const struct reading *r, struct clsa_step *step)
         .self = r->self,
         .cross = r->cross,
     };
-    while (step->n < r->session->prefill_block &&
-           r->done + step->n < r->count && step->m < r->most_wanted) {
+    while (!is_full(r, step)) {
         size_t i = r->done + step->n;
         step->column[step->n] = (struct clsa_column){
             .session = r->session,
@@ -86,7 +94,7 @@ static void plan_step(const struct reading *r, struct clsa_step *step)
         };
         if (is_wanted(r, i) || clsa_session_streams(r->session)) {
             step->no_logits = !is_wanted(r, i);
-            step->column[step->n].set = set_of(r, step->m);
+            step->column[step->n].set = set_of(r, step->m % r->most_wanted);
             step->wanted[step->m++] = step->n;
         }
         step->n++;
@@ -109,14 +117,15 @@ static void keep_results(const struct clsa_step *step, size_t i)
     memcpy(s->phase_ms, step->phase_ms, sizeof s->phase_ms);
 }
 
-static void finish_step(struct reading *r, const struct clsa_step *step)
+/* The next `count` columns of a step are read, the wanted ones have logits. */
+static void finish_columns(struct reading *r, const struct clsa_step *step,
+                           size_t count)
 {
     struct clsa_session *s = r->session;
     size_t vocab = s->model->hp.vocab;
-    memcpy(s->tokens + s->length, r->ids + r->done,
-           step->n * sizeof *s->tokens);
-    s->length += step->n;
-    r->done += step->n;
+    memcpy(s->tokens + s->length, r->ids + r->done, count * sizeof *s->tokens);
+    s->length += count;
+    r->done += count;
     if (clsa_session_streams(s))
         clsa_cache_drop(&s->cache);
     for (size_t i = 0; !step->no_logits && i < step->m; i++)
@@ -128,37 +137,69 @@ static void finish_step(struct reading *r, const struct clsa_step *step)
         keep_results(step, step->m - 1);
 }
 
-static clsa_status check_products(const struct reading *r, size_t n,
-                                  clsa_error *error)
+/* Runs a step; its last `rest` columns are taken back when that fails. */
+static clsa_status run_step(const struct reading *r, struct clsa_step *step,
+                            size_t rest, clsa_error *error)
 {
     struct clsa_products *products = r->session->model->products;
+    clsa_step_run(step);
     if ((!r->self && !r->cross) || !clsa_products_failed(products))
         return CLSA_OK;
-    clsa_session_undo(r->session, n);
+    clsa_session_undo(r->session, rest);
     return clsa_fail(error, CLSA_ERR_MEMORY,
                      "oneDNN had no memory for a product, after %zu of %zu "
                      "tokens",
                      r->done, r->count);
 }
 
-static clsa_status read_all(struct reading *r, clsa_error *error)
+static clsa_status tell_progress(const struct reading *r, size_t rest,
+                                 clsa_error *error)
+{
+    if (!r->how->on_progress ||
+        !r->how->on_progress(r->how->user, r->done, r->count) ||
+        r->done == r->count)
+        return CLSA_OK;
+    clsa_session_undo(r->session, rest);
+    return clsa_fail(error, CLSA_ERR_STOPPED, "stopped after %zu of %zu tokens",
+                     r->done, r->count);
+}
+
+/* Columns are read once; the wanted ones go on in groups that there are working
+   sets for. */
+static clsa_status read_block(struct reading *r, clsa_error *error)
 {
     struct clsa_step step;
+    plan_step(r, &step);
+    const size_t wanted = step.m, most = r->most_wanted;
+    size_t at = 0, rest = step.n;
+    if (wanted > most) {
+        step.m = 0;
+        CLSA_TRY(run_step(r, &step, rest, error));
+        step.is_read = true;
+    }
+    do {
+        step.m = wanted - at < most ? wanted - at : most;
+        CLSA_TRY(run_step(r, &step, rest, error));
+        at += step.m;
+        size_t count = rest;
+        if (at < wanted)
+            count -= step.n - 1 - step.wanted[step.m - 1];
+        rest -= count;
+        finish_columns(r, &step, count);
+        step.wanted += step.m;
+        CLSA_TRY(tell_progress(r, rest, error));
+    } while (at < wanted);
+    return CLSA_OK;
+}
+
+static clsa_status read_all(struct reading *r, clsa_error *error)
+{
     uint64_t block = r->session->prefill_block;
     while (r->done < r->count) {
         uint64_t rest = r->count - r->done;
         CLSA_TRY(clsa_cache_reserve(&r->session->cache,
                                     rest < block ? rest : block, error));
-        plan_step(r, &step);
-        clsa_step_run(&step);
-        CLSA_TRY(check_products(r, step.n, error));
-        finish_step(r, &step);
-        if (r->how->on_progress &&
-            r->how->on_progress(r->how->user, r->done, r->count) &&
-            r->done < r->count)
-            return clsa_fail(error, CLSA_ERR_STOPPED,
-                             "stopped after %zu of %zu tokens", r->done,
-                             r->count);
+        CLSA_TRY(read_block(r, error));
     }
     return CLSA_OK;
 }
@@ -181,6 +222,16 @@ static clsa_status choose_products(struct reading *r, clsa_error *error)
     return CLSA_OK;
 }
 
+/* Columns take what is left when the tokens have their rows. */
+static clsa_status open_columns(struct reading *r, clsa_error *error)
+{
+    struct clsa_session *s = r->session;
+    if (!clsa_session_streams(s))
+        CLSA_TRY(clsa_cache_reserve(&s->cache, r->count, error));
+    r->most_wanted = clsa_step_most_wanted(s);
+    return clsa_session_eval_open(s, r->most_wanted, error);
+}
+
 clsa_status clsa_session_append(clsa_session *session, const int32_t *ids,
                                 size_t count, const clsa_append *how,
                                 clsa_error *error)
@@ -201,10 +252,8 @@ clsa_status clsa_session_append(clsa_session *session, const int32_t *ids,
                          "CLSA_WANT_MASK without a mask");
     CLSA_TRY(check_ids(session->model, ids, count, error));
     CLSA_TRY(check_room(session, count, error));
-    if (r.how->want == CLSA_WANT_MASK) {
-        r.most_wanted = clsa_step_most_wanted(session);
-        CLSA_TRY(clsa_session_eval_open(session, error));
-    }
+    if (r.how->want == CLSA_WANT_MASK)
+        CLSA_TRY(open_columns(&r, error));
     CLSA_TRY(clsa_scratch_reserve(session->model, session->prefill_block,
                                   r.most_wanted, session, error));
     CLSA_TRY(choose_products(&r, error));

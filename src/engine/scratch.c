@@ -5,7 +5,10 @@
 #include "src/base/mem.h"
 #include "src/engine/step.h"
 
-#define PARTIAL_BUDGET ((size_t)64 << 20) /* bytes, for wanted columns */
+/* Bytes for the wanted columns of a step: their partial softmaxes alone, and
+   all that there is for each of them. */
+#define PARTIAL_BUDGET ((size_t)64 << 20)
+#define EVAL_BUDGET    ((uint64_t)512 << 20)
 
 static size_t max(size_t a, size_t b)
 {
@@ -37,14 +40,45 @@ static size_t policy_floats(const struct clsa_session *session)
     return type->scratch ? type->scratch(session) : 0;
 }
 
+/* Bytes that a wanted column takes beside those of any column. */
+static uint64_t column_bytes(const struct clsa_session *session)
+{
+    const struct clsa_hparams *hp = &session->model->hp;
+    const uint64_t slots =
+        session->policy.type->ranked ? clsa_session_slots(session) : 0;
+    const uint64_t lists = 2 * slots * clsa_team_size(session->model->team);
+    return session->set.bytes + lists * sizeof(uint64_t) +
+           (cross_partials(session) + policy_floats(session) +
+            (uint64_t)hp->vocab + hp->d) *
+               sizeof(float);
+}
+
+/* Columns beyond the fewest take half of the room that the limit of memory
+   leaves, beside a second scratch, which a larger one is until it takes the
+   place of the first, and products, which are smaller. */
+static size_t fit_columns(const struct clsa_session *session, size_t most)
+{
+    const struct clsa_model *model = session->model;
+    const uint64_t left = model->budget.limit - model->budget.taken;
+    const uint64_t other = 2 * (uint64_t)model->scratch->bytes;
+    const uint64_t half = left > other ? (left - other) / 2 : 0;
+    const uint64_t room = half < EVAL_BUDGET ? half : EVAL_BUDGET;
+    while (most > CLSA_EVAL_FEW && most * column_bytes(session) > room)
+        most = max(most / 2, CLSA_EVAL_FEW);
+    return most;
+}
+
 size_t clsa_step_most_wanted(const struct clsa_session *session)
 {
     if (clsa_session_streams(session))
         return 1;
+    if (session->eval_sets)
+        return session->eval_count;
     size_t each =
         (cross_partials(session) + policy_floats(session)) * sizeof(float);
     size_t most = PARTIAL_BUDGET / (each ? each : 1);
-    return most < 1 ? 1 : most > CLSA_EVAL_COLUMNS ? CLSA_EVAL_COLUMNS : most;
+    most = most > CLSA_EVAL_COLUMNS ? CLSA_EVAL_COLUMNS : max(most, 1);
+    return fit_columns(session, most);
 }
 
 /* Hands out aligned pieces of a block; counts only while it is NULL. */
@@ -114,7 +148,7 @@ static size_t carve_all(struct clsa_scratch *s, const struct clsa_hparams *hp,
     s->merge = carve(&c, m * s->threads * s->k, sizeof *s->merge);
     s->policy = carve(&c, m * s->each, f4);
     s->column = carve(&c, n, sizeof *s->column);
-    s->wanted = carve(&c, m, sizeof *s->wanted);
+    s->wanted = carve(&c, n, sizeof *s->wanted);
     return c.used;
 }
 

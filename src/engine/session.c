@@ -92,9 +92,8 @@ static clsa_status check_options(const struct clsa_session *s,
 
 clsa_status clsa_session_charge(struct clsa_session *s, clsa_error *error)
 {
-    const size_t sets = s->eval_sets ? CLSA_EVAL_COLUMNS + 1 : 1;
     const uint64_t now = s->window.bytes + s->retention.bytes +
-                         s->set.bytes * sets + s->policy_bytes +
+                         s->set.bytes * (s->eval_count + 1) + s->policy_bytes +
                          layer_rows_bytes(s) + s->context * sizeof *s->tokens +
                          s->model->hp.vocab * sizeof *s->logits;
     if (now > s->charged)
@@ -185,12 +184,14 @@ clsa_status clsa_session_open(clsa_session **session, clsa_model *model,
     return CLSA_OK;
 }
 
+/* They stay charged until the next clsa_session_charge. */
 static void close_eval_sets(struct clsa_session *s)
 {
-    for (int i = 0; s->eval_sets && i < CLSA_EVAL_COLUMNS; i++)
+    for (size_t i = 0; s->eval_sets && i < s->eval_count; i++)
         clsa_working_set_close(&s->eval_sets[i]);
     clsa_mem_free(s->eval_sets);
     s->eval_sets = NULL;
+    s->eval_count = 0;
 }
 
 void clsa_session_close(clsa_session *session)
@@ -210,24 +211,30 @@ void clsa_session_close(clsa_session *session)
     clsa_mem_free(session);
 }
 
-clsa_status clsa_session_eval_open(struct clsa_session *s, clsa_error *error)
+static clsa_status open_eval_sets(struct clsa_session *s, clsa_error *error)
+{
+    const size_t n = s->eval_count;
+    CLSA_TRY(clsa_session_charge(s, error));
+    if (!(s->eval_sets = clsa_mem_calloc(n, sizeof *s->eval_sets)))
+        return clsa_fail_memory(error, "working sets",
+                                n * sizeof *s->eval_sets);
+    for (size_t i = 0; i < n; i++)
+        CLSA_TRY(clsa_working_set_open(&s->eval_sets[i], &s->cache.layout,
+                                       clsa_session_slots(s), error));
+    return CLSA_OK;
+}
+
+clsa_status clsa_session_eval_open(struct clsa_session *s, size_t count,
+                                   clsa_error *error)
 {
     if (s->eval_sets || s->policy.rows == 0 || clsa_session_streams(s))
         return CLSA_OK;
-    s->eval_sets = clsa_mem_calloc(CLSA_EVAL_COLUMNS, sizeof *s->eval_sets);
-    if (!s->eval_sets)
-        return clsa_fail_memory(error, "working sets", sizeof *s->eval_sets);
-    for (int i = 0; i < CLSA_EVAL_COLUMNS; i++) {
-        clsa_status status = clsa_working_set_open(
-            &s->eval_sets[i], &s->cache.layout, clsa_session_slots(s), error);
-        if (status) {
-            close_eval_sets(s);
-            return status;
-        }
-    }
-    clsa_status status = clsa_session_charge(s, error);
-    if (status)
+    s->eval_count = count;
+    clsa_status status = open_eval_sets(s, error);
+    if (status) {
         close_eval_sets(s);
+        clsa_session_charge(s, NULL); /* less than before */
+    }
     return status;
 }
 
@@ -256,6 +263,7 @@ clsa_status clsa_session_set_attention(clsa_session *session,
     next.policy_state = NULL;
     next.policy_bytes = 0;
     next.eval_sets = NULL;
+    next.eval_count = 0;
     next.layer_rows = next.layer_count = NULL;
     clsa_status status = set_policy(&next, attention, error);
     if (!status && session->length > 0 &&
@@ -285,7 +293,7 @@ static void forget(struct clsa_session *s, uint64_t length)
     clsa_working_set_clear(&s->set);
     if (s->policy.type->truncate)
         s->policy.type->truncate(s, length);
-    for (int i = 0; s->eval_sets && i < CLSA_EVAL_COLUMNS; i++)
+    for (size_t i = 0; s->eval_sets && i < s->eval_count; i++)
         clsa_working_set_clear(&s->eval_sets[i]);
     s->length = length;
     s->has_logits = false;
@@ -441,11 +449,10 @@ const uint32_t *clsa_session_layer_rows(const clsa_session *session,
 void clsa_session_get_stats(const clsa_session *session,
                             clsa_session_stats *stats)
 {
-    size_t sets = session->eval_sets ? CLSA_EVAL_COLUMNS + 1 : 1;
     *stats = (clsa_session_stats){
         .cache_bytes = clsa_cache_bytes(&session->cache),
         .window_bytes = session->window.bytes + session->retention.bytes,
-        .working_bytes = session->set.bytes * sets,
+        .working_bytes = session->set.bytes * (session->eval_count + 1),
         .scratch_bytes = session->model->scratch->bytes,
         .policy_bytes = session->policy_bytes,
         .search_bytes = session->policy.type->searched && session->has_logits

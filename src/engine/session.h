@@ -14,8 +14,10 @@
 #include "src/engine/working_set.h"
 #include "src/model/model.h"
 
-/* Wanted positions of one sequence that run the cross-decoder in one step. */
-#define CLSA_EVAL_COLUMNS 16
+/* Wanted positions of one sequence that run the cross-decoder in one step: as
+   many as a product takes at once, or fewer where memory is short. */
+#define CLSA_EVAL_COLUMNS 64
+#define CLSA_EVAL_FEW     16
 
 enum clsa_phase {
     CLSA_PHASE_SELF,
@@ -48,7 +50,8 @@ struct clsa_session {
     struct clsa_cache cache;
 
     struct clsa_working_set set; /* of the last token; unused for dense */
-    struct clsa_working_set *eval_sets; /* [CLSA_EVAL_COLUMNS], or NULL */
+    struct clsa_working_set *eval_sets; /* [eval_count], or NULL */
+    size_t eval_count;
 
     float *logits;       /* [vocab] of the last wanted token */
     bool has_logits;     /* they are those after the last token wanted */
@@ -80,8 +83,8 @@ clsa_status clsa_stream_transfer(struct clsa_stream *stream, void *data,
 clsa_status clsa_stream_damaged(const struct clsa_stream *stream);
 bool clsa_stream_writes(const struct clsa_stream *stream);
 
-/* Make eval_sets where they are missing. */
-clsa_status clsa_session_eval_open(struct clsa_session *session,
+/* Make `count` eval_sets where they are missing. */
+clsa_status clsa_session_eval_open(struct clsa_session *session, size_t count,
                                    clsa_error *error);
 
 /* Make set.next[0..count) the working set, copied from the cache, and the rows

@@ -12,16 +12,23 @@ static void use_products(struct clsa_step *step, struct clsa_products *products)
     s->norm.form = s->mix.form = s->ffn.form = products;
 }
 
-static void work(void *context, struct clsa_worker *w)
+/* From the tokens to their rows in the cache. */
+static void read_columns(struct clsa_step *step, const struct clsa_worker *w)
 {
-    struct clsa_step *step = context;
-    if (step->self || step->cross)
-        clsa_gemm_alone();
     clsa_self_decoder(step, w);
     if (step->windows_only)
         return;
     clsa_shared_rows(step, w);
     clsa_step_clock(step, w, CLSA_PHASE_ROWS);
+}
+
+static void work(void *context, struct clsa_worker *w)
+{
+    struct clsa_step *step = context;
+    if (step->self || step->cross)
+        clsa_gemm_alone();
+    if (!step->is_read)
+        read_columns(step, w);
     if (step->m == 0)
         return;
     if (step->self != step->cross) {
@@ -48,7 +55,7 @@ void clsa_step_run(struct clsa_step *step)
     pack_scales(step->model->scratch, step->n);
     clock_gettime(CLOCK_MONOTONIC, &t);
     step->clock = (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-    for (int i = 0; i < CLSA_PHASES; i++)
+    for (int i = 0; i < CLSA_PHASES && !step->is_read; i++)
         step->phase_ms[i] = 0;
     step->layered = false;
     for (size_t i = 0; i < step->m; i++) {

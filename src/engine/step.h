@@ -10,7 +10,9 @@
  *
  * A step has n columns, one per token: the tokens of a prompt block, or the
  * next tokens of several sequences, or one. All run the self-decoder and leave
- * a row in their cache; only the m wanted ones run the cross-decoder. The
+ * a row in their cache; only the m wanted ones run the cross-decoder. Where
+ * more are wanted than a step may have, one step reads all columns, and others
+ * go on with groups of the wanted ones (is_read), whose H stays in x. The
  * result of a column does not depend on the others, but for the rows that
  * earlier tokens of its sequence leave.
  *
@@ -39,6 +41,7 @@ struct clsa_step {
     struct clsa_model *model;
     size_t n, m;       /* columns, wanted columns */
     bool windows_only; /* fill the windows, leave the cache */
+    bool is_read;      /* columns have run to the cache: go on behind it */
     bool no_logits;    /* wanted columns leave out the head */
     bool layered;      /* a policy looks at the queries of layers */
     /* For the products up to the cache and behind it; NULL: own kernels. */
@@ -94,7 +97,7 @@ struct clsa_scratch {
     uint64_t *merge;            /* [m][threads][k] scratch of the selection */
     float *policy;              /* [m][each] */
     struct clsa_column *column; /* [n] */
-    size_t *wanted;             /* [m] */
+    size_t *wanted;             /* [n] */
     void *block;                /* all of the above but candidates */
     size_t bytes;
     uint64_t charged; /* of the budget: bytes and candidates */
@@ -110,7 +113,7 @@ clsa_status clsa_scratch_reserve(struct clsa_model *model, size_t n, size_t m,
                                  clsa_error *error);
 void clsa_scratch_close(struct clsa_scratch *scratch);
 
-/* Wanted columns that a step of one session may have at most. */
+/* Wanted columns of one session that a step may have at most. */
 size_t clsa_step_most_wanted(const struct clsa_session *session);
 
 /*
