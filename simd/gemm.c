@@ -109,9 +109,11 @@ static void free_desc(owned_desc *md)
 /* Rows of w in another order than that of a matrix. */
 static int is_blocked(desc md)
 {
+    dnnl_format_kind_t kind = dnnl_format_kind_undef;
     int blocks = 0;
+    dnnl_memory_desc_query(md, dnnl_query_format_kind, &kind);
     dnnl_memory_desc_query(md, dnnl_query_inner_nblks_s32, &blocks);
-    return blocks > 0;
+    return kind != dnnl_blocked || blocks > 0;
 }
 
 static int make_product(dnnl_primitive_desc_t *pd, const owned_desc md[3],
