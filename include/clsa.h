@@ -93,17 +93,13 @@ CLSA_API clsa_status clsa_type_parse(const char *name, clsa_type *type,
 
 /* --------------------------------------------------------------- processor */
 
-/**
- * Names of the SIMD levels that this build has and this CPU can run, from the
- * slowest ("ref", scalar) to the fastest.
- * @return NULL-terminated array in static storage
- */
+/** Names of the SIMD levels that this build has and this CPU can run, from the
+    slowest ("ref", scalar) to the fastest.
+    @return NULL-terminated array in static storage */
 CLSA_API const char *const *clsa_simd_levels(void);
 
-/**
- * Physical cores that this process may use, by its affinity and its cgroup;
- * at least 1. So many threads a model has by default.
- */
+/** Physical cores that this process may use, by its affinity and its cgroup;
+    at least 1. So many threads a model has by default. */
 CLSA_API uint32_t clsa_core_count(void);
 
 /* ------------------------------------------------------------------- model */
@@ -143,16 +139,13 @@ typedef struct clsa_model_options {
 
 CLSA_API void clsa_model_options_init(clsa_model_options *options);
 
-/**
- * Map a GGUF v3 file of architecture `yoco` and check all of it.
- *
- * @param model    receives the handle, to be closed by clsa_model_close
- * @param path     file name; the file must not change while it is open
- * @param options  NULL for the defaults
- * @return CLSA_ERR_IO, CLSA_ERR_FORMAT, CLSA_ERR_UNSUPPORTED,
- *         CLSA_ERR_ARGUMENT (options) or CLSA_ERR_MEMORY; the message names
- *         the file and the key or tensor
- */
+/** Map a GGUF v3 file of architecture `yoco` and check all of it.
+    @param model    receives the handle, to be closed by clsa_model_close
+    @param path     file name; the file must not change while it is open
+    @param options  NULL for the defaults
+    @return CLSA_ERR_IO, CLSA_ERR_FORMAT, CLSA_ERR_UNSUPPORTED,
+            CLSA_ERR_ARGUMENT (options) or CLSA_ERR_MEMORY; the message names
+            the file and the key or tensor */
 CLSA_API clsa_status clsa_model_open(clsa_model **model, const char *path,
                                      const clsa_model_options *options,
                                      clsa_error *error);
@@ -174,25 +167,21 @@ typedef struct clsa_shape {
     uint64_t reserved[4]; /**< 0 */
 } clsa_shape;
 
-/**
- * Make a model of random weights in memory, for measurements and tests: the
- * tensors that a file of this shape would have, matrices of one type, the same
- * values every time. Activations and logits are finite and of the size that
- * those of a trained model have; the tokens mean nothing. Takes seconds per
- * thousand million weights, much longer for the types q4_k and q6_k.
- *
- * The model has no tokenizer: clsa_tokenize and clsa_detokenize fail with
- * CLSA_ERR_UNSUPPORTED, there are no token bytes and no special tokens. It
- * has no metadata keys. `file_size` of its info is the memory of the weights,
- * `context` is 1048576. Sessions are saved and loaded as with a file.
- *
- * @param model    receives the handle, to be closed by clsa_model_close
- * @param shape    rows of matrices have to be whole blocks of the type
- * @param type     F32, F16, BF16, Q8_0, Q4_0, Q4_K or Q6_K
- * @param options  NULL for the defaults
- * @return CLSA_ERR_ARGUMENT (the message names the size), CLSA_ERR_MEMORY or
- *         CLSA_ERR_STOPPED
- */
+/** Make a model of random weights in memory, for measurements and tests: the
+    tensors that a file of this shape would have, matrices of one type, the same
+    values every time. Activations and logits are finite and of the size that
+    those of a trained model have; the tokens mean nothing. Takes seconds per
+    thousand million weights, much longer for the types q4_k and q6_k.
+    The model has no tokenizer: clsa_tokenize and clsa_detokenize fail with
+    CLSA_ERR_UNSUPPORTED, there are no token bytes and no special tokens. It
+    has no metadata keys. `file_size` of its info is the memory of the weights,
+    `context` is 1048576. Sessions are saved and loaded as with a file.
+    @param model    receives the handle, to be closed by clsa_model_close
+    @param shape    rows of matrices have to be whole blocks of the type
+    @param type     F32, F16, BF16, Q8_0, Q4_0, Q4_K or Q6_K
+    @param options  NULL for the defaults
+    @return CLSA_ERR_ARGUMENT (the message names the size), CLSA_ERR_MEMORY or
+            CLSA_ERR_STOPPED */
 CLSA_API clsa_status clsa_model_random(clsa_model **model,
                                        const clsa_shape *shape, clsa_type type,
                                        const clsa_model_options *options,
@@ -256,14 +245,11 @@ CLSA_API void clsa_model_tensor(const clsa_model *model, size_t i,
 /** Number of metadata keys of the file. */
 CLSA_API size_t clsa_model_metadata_count(const clsa_model *model);
 
-/**
- * Metadata key `i` < clsa_model_metadata_count and its value as text.
- *
- * @param key       receives the key
- * @param value     receives at most `capacity` bytes, NUL included; long
- *                  values and arrays are cut short with "..."
- * @return          bytes written without the NUL
- */
+/** Metadata key `i` < clsa_model_metadata_count and its value as text.
+    @param key       receives the key
+    @param value     receives at most `capacity` bytes, NUL included; long
+                     values and arrays are cut short with "..."
+    @return          bytes written without the NUL */
 CLSA_API size_t clsa_model_metadata(const clsa_model *model, size_t i,
                                     const char **key, char *value,
                                     size_t capacity);
@@ -275,15 +261,12 @@ CLSA_API size_t clsa_model_metadata(const clsa_model *model, size_t i,
 /** Put the bos token in front where the model asks for it (add_bos). */
 #define CLSA_TOKENIZE_BOS 2u
 
-/**
- * Cut a text into tokens (byte-level BPE).
- *
- * @param text      `size` bytes; invalid UTF-8 is tokenised byte by byte
- * @param flags     CLSA_TOKENIZE_*
- * @param ids       receives the ids; to be released by clsa_free
- * @param count     receives their number
- * @return CLSA_ERR_MEMORY, or CLSA_ERR_ARGUMENT where a byte has no token
- */
+/** Cut a text into tokens (byte-level BPE).
+    @param text      `size` bytes; invalid UTF-8 is tokenised byte by byte
+    @param flags     CLSA_TOKENIZE_*
+    @param ids       receives the ids; to be released by clsa_free
+    @param count     receives their number
+    @return CLSA_ERR_MEMORY, or CLSA_ERR_ARGUMENT where a byte has no token */
 CLSA_API clsa_status clsa_tokenize(const clsa_model *model, const char *text,
                                    size_t size, unsigned flags, int32_t **ids,
                                    size_t *count, clsa_error *error);
@@ -291,11 +274,9 @@ CLSA_API clsa_status clsa_tokenize(const clsa_model *model, const char *text,
 /** Release memory that a function of this library gave out. */
 CLSA_API void clsa_free(void *memory);
 
-/**
- * The bytes of a token, not always whole UTF-8 characters.
- * @param size  receives their number
- * @return NULL when `id` is no token of the model
- */
+/** The bytes of a token, not always whole UTF-8 characters.
+    @param size  receives their number
+    @return NULL when `id` is no token of the model */
 CLSA_API const char *clsa_token_bytes(const clsa_model *model, int32_t id,
                                       size_t *size);
 
@@ -308,17 +289,14 @@ typedef struct clsa_detokenizer {
     uint32_t count;
 } clsa_detokenizer;
 
-/**
- * Add a token to a stream of text and take out what is complete. Never gives
- * half a UTF-8 character; bytes that cannot become valid UTF-8 come out as
- * U+FFFD.
- *
- * @param state     {0} at the start of a text
- * @param id        the token; -1 flushes at the end of the text
- * @param text      receives the text, NUL-terminated; to be released by
- *                  clsa_free
- * @param size      receives its size without the NUL; may be NULL
- */
+/** Add a token to a stream of text and take out what is complete. Never gives
+    half a UTF-8 character; bytes that cannot become valid UTF-8 come out as
+    U+FFFD.
+    @param state     {0} at the start of a text
+    @param id        the token; -1 flushes at the end of the text
+    @param text      receives the text, NUL-terminated; to be released by
+                     clsa_free
+    @param size      receives its size without the NUL; may be NULL */
 CLSA_API clsa_status clsa_detokenize(const clsa_model *model,
                                      clsa_detokenizer *state, int32_t id,
                                      char **text, size_t *size,
@@ -340,34 +318,29 @@ typedef struct clsa_session_options {
                                  "blocks:K:B" or "h2o:K", see clsa(7); NULL:
                                  "clsa" with an indexer, else "dense" */
     uint32_t prefill_block; /**< tokens read at once, 1..4096; 0: default */
-    /**
-     * Products of appends of 32 tokens or more, and of their cross-decoder
-     * where 32 or more positions are wanted:
-     * "own": the kernels of decoding. A token gives the same bits alone and in
-     * a prompt.
-     * "f32", "bf16", "int8": oneDNN, with weights and activations of that
-     * type; int8 with a scale per row and per token. Logits differ from those
-     * of decoding by rounding, or quantisation.
-     * "auto" (also NULL): the type of the weights, int8 for blocks of fewer
-     * bits; "own" where this is no gain: without oneDNN, without AVX2.
-     * Within each of them threads, prefill_block and neighbours change no
-     * bit.
-     */
+    /** Products of appends of 32 tokens or more, and of their cross-decoder
+        where 32 or more positions are wanted:
+        "own": the kernels of decoding. A token gives the same bits alone and in
+        a prompt.
+        "f32", "bf16", "int8": oneDNN, with weights and activations of that
+        type; int8 with a scale per row and per token. Logits differ from those
+        of decoding by rounding, or quantisation.
+        "auto" (also NULL): the type of the weights, int8 for blocks of fewer
+        bits; "own" where this is no gain: without oneDNN, without AVX2.
+        Within each of them threads, prefill_block and neighbours change no
+        bit. */
     const char *prefill;
     uint64_t reserved[7]; /**< 0 */
 } clsa_session_options;
 
 CLSA_API void clsa_session_options_init(clsa_session_options *options);
 
-/**
- * Open an empty session. Memory for the windows and the working set is taken
- * now, memory for the shared cache page by page as tokens come.
- *
- * @param session  receives the handle, to be closed by clsa_session_close
- * @param model    must outlive the session
- * @return CLSA_ERR_ARGUMENT, CLSA_ERR_UNSUPPORTED (a policy that needs an
- *         indexer the model lacks) or CLSA_ERR_MEMORY
- */
+/** Open an empty session. Memory for the windows and the working set is taken
+    now, memory for the shared cache page by page as tokens come.
+    @param session  receives the handle, to be closed by clsa_session_close
+    @param model    must outlive the session
+    @return CLSA_ERR_ARGUMENT, CLSA_ERR_UNSUPPORTED (a policy that needs an
+            indexer the model lacks) or CLSA_ERR_MEMORY */
 CLSA_API clsa_status clsa_session_open(clsa_session **session,
                                        clsa_model *model,
                                        const clsa_session_options *options,
@@ -385,71 +358,56 @@ typedef enum clsa_want {
 typedef struct clsa_append {
     clsa_want want;
     const uint8_t *mask; /**< CLSA_WANT_MASK: one byte per token */
-    /**
-     * Called with the logits after each wanted token, in order of position.
-     * `logits` [vocab] is valid during the call. May be NULL.
-     */
+    /** Called with the logits after each wanted token, in order of position.
+        `logits` [vocab] is valid during the call. May be NULL. */
     void (*on_logits)(void *user, uint64_t position, const float *logits);
-    /**
-     * Called between blocks, and groups of wanted tokens in a block, with the
-     * tokens read so far; anything but 0 stops with CLSA_ERR_STOPPED, and what
-     * was read stays read. May be NULL.
-     */
+    /** Called between blocks, and groups of wanted tokens in a block, with the
+        tokens read so far; anything but 0 stops with CLSA_ERR_STOPPED, and what
+        was read stays read. May be NULL. */
     int (*on_progress)(void *user, uint64_t done, uint64_t total);
     void *user;
 } clsa_append;
 
-/**
- * Read tokens. Prompt tokens run the self-decoder only and leave one row in
- * the shared cache (the early exit of YOCO is exact); tokens whose logits are
- * wanted run the cross-decoder as well.
- *
- * @param ids    `count` >= 1 ids, each < vocab
- * @param how    NULL for the default
- * @return CLSA_ERR_ARGUMENT, CLSA_ERR_FULL (nothing was read),
- *         CLSA_ERR_MEMORY or CLSA_ERR_STOPPED (whole blocks were read:
- *         clsa_session_length tells)
- */
+/** Read tokens. Prompt tokens run the self-decoder only and leave one row in
+    the shared cache (the early exit of YOCO is exact); tokens whose logits are
+    wanted run the cross-decoder as well.
+    @param ids    `count` >= 1 ids, each < vocab
+    @param how    NULL for the default
+    @return CLSA_ERR_ARGUMENT, CLSA_ERR_FULL (nothing was read),
+            CLSA_ERR_MEMORY or CLSA_ERR_STOPPED (whole blocks were read:
+            clsa_session_length tells) */
 CLSA_API clsa_status clsa_session_append(clsa_session *session,
                                          const int32_t *ids, size_t count,
                                          const clsa_append *how,
                                          clsa_error *error);
 
-/**
- * Read one token into each of several sessions of one model in one step, in
- * which the weights are read once for all. Sessions may differ in length,
- * policy and k; no session may be there twice.
- *
- * @param sessions  `count` sessions, 1..64
- * @param ids       `count` ids
- * @return as clsa_session_append; on failure no session has changed
- */
+/** Read one token into each of several sessions of one model in one step, in
+    which the weights are read once for all. Sessions may differ in length,
+    policy and k; no session may be there twice.
+    @param sessions  `count` sessions, 1..64
+    @param ids       `count` ids
+    @return as clsa_session_append; on failure no session has changed */
 CLSA_API clsa_status clsa_batch_append(clsa_session *const *sessions,
                                        const int32_t *ids, size_t count,
                                        clsa_error *error);
 
-/**
- * Fill an empty session with random tokens, and with random rows in place of
- * what reading them would leave in the shared cache, and in the windows or the
- * state of retention. For measurements and tests of decoding at a depth whose
- * prompt would take long to read. Index keys are random too, so that every
- * token selects other rows: the worst case for reuse from token to token.
- *
- * @param session  has read nothing, or has been truncated to 0
- * @param tokens   1..context
- * @param seed     same seed, same rows
- * @return CLSA_ERR_ARGUMENT, CLSA_ERR_FULL, CLSA_ERR_MEMORY, or
- *         CLSA_ERR_STOPPED (the session is empty as before)
- */
+/** Fill an empty session with random tokens, and with random rows in place of
+    what reading them would leave in the shared cache, and in the windows or the
+    state of retention. For measurements and tests of decoding at a depth whose
+    prompt would take long to read. Index keys are random too, so that every
+    token selects other rows: the worst case for reuse from token to token.
+    @param session  has read nothing, or has been truncated to 0
+    @param tokens   1..context
+    @param seed     same seed, same rows
+    @return CLSA_ERR_ARGUMENT, CLSA_ERR_FULL, CLSA_ERR_MEMORY, or
+            CLSA_ERR_STOPPED (the session is empty as before) */
 CLSA_API clsa_status clsa_session_fill_random(clsa_session *session,
                                               uint64_t tokens, uint64_t seed,
                                               clsa_error *error);
 
-/**
- * Logits after the last wanted token, [vocab], valid until the next call on
- * the session; NULL when there are none (nothing read, CLSA_WANT_NONE,
- * truncated).
- */
+/** Logits after the last wanted token, [vocab], valid until the next call on
+    the session; NULL when there are none (nothing read, CLSA_WANT_NONE,
+    truncated). */
 CLSA_API const float *clsa_session_logits(const clsa_session *session);
 
 /** Tokens read so far. */
@@ -461,70 +419,53 @@ CLSA_API uint64_t clsa_session_context(const clsa_session *session);
 /** The ids read so far, [clsa_session_length], valid until the next call. */
 CLSA_API const int32_t *clsa_session_tokens(const clsa_session *session);
 
-/**
- * The shared-cache rows that the last wanted token read, ascending.
- *
- * @param count  receives their number
- * @return [count], valid until the next call on the session; NULL for the
- *         policy "dense" (every row) and when there are no logits
- */
+/** The shared-cache rows that the last wanted token read, ascending.
+    @param count  receives their number
+    @return [count], valid until the next call on the session; NULL for the
+            policy "dense" (every row) and when there are no logits */
 CLSA_API const uint32_t *clsa_session_rows(const clsa_session *session,
                                            size_t *count);
 
-/**
- * The same for one layer, where a policy chooses by the queries of layers;
- * clsa_session_rows gives those of the last one then.
- *
- * @param layer  of the cross-decoder, from 0
- * @return as clsa_session_rows; NULL for a layer that is not there
- */
+/** The same for one layer, where a policy chooses by the queries of layers;
+    clsa_session_rows gives those of the last one then.
+    @param layer  of the cross-decoder, from 0
+    @return as clsa_session_rows; NULL for a layer that is not there */
 CLSA_API const uint32_t *clsa_session_layer_rows(const clsa_session *session,
                                                  uint32_t layer, size_t *count);
 
-/**
- * Change the policy for the tokens to come, as in clsa_session_options. h2o has
- * dropped rows that others need and has seen attention that others have not
- * computed: to and from it only an empty session changes, others fail with
- * CLSA_ERR_UNSUPPORTED.
- */
+/** Change the policy for the tokens to come, as in clsa_session_options. h2o
+    has dropped rows that others need and has seen attention that others have
+    not computed: to and from it only an empty session changes, others fail with
+    CLSA_ERR_UNSUPPORTED. */
 CLSA_API clsa_status clsa_session_set_attention(clsa_session *session,
                                                 const char *attention,
                                                 clsa_error *error);
 
-/**
- * Forget all tokens from position `length` on. Where the windows no longer
- * hold what precedes it, that much is read again from the kept ids; with gated
- * retention that is everything, unless `length` is in the last chunk of 64.
- * @param length  0..clsa_session_length; with h2o one of the two, or it fails
- *                with CLSA_ERR_UNSUPPORTED
- */
+/** Forget all tokens from position `length` on. Where the windows no longer
+    hold what precedes it, that much is read again from the kept ids; with gated
+    retention that is everything, unless `length` is in the last chunk of 64.
+    @param length  0..clsa_session_length; with h2o one of the two, or it fails
+                   with CLSA_ERR_UNSUPPORTED */
 CLSA_API clsa_status clsa_session_truncate(clsa_session *session,
                                            uint64_t length, clsa_error *error);
 
-/**
- * A second session with the same state. Full pages of the shared cache are
- * shared until one of the two writes to them.
- */
+/** A second session with the same state. Full pages of the shared cache are
+    shared until one of the two writes to them. */
 CLSA_API clsa_status clsa_session_fork(const clsa_session *session,
                                        clsa_session **fork, clsa_error *error);
 
-/**
- * Write the state to a file: beside `path` first, then renamed, so that
- * `path` is always whole. A file that is there is replaced and its permissions
- * are kept, a symbolic link is followed; what is no regular file is refused.
- * The file has a checksum and the fingerprint of the model, the types and the
- * policy.
- */
+/** Write the state to a file: beside `path` first, then renamed, so that
+    `path` is always whole. A file that is there is replaced and its permissions
+    are kept, a symbolic link is followed; what is no regular file is refused.
+    The file has a checksum and the fingerprint of the model, the types and the
+    policy. */
 CLSA_API clsa_status clsa_session_save(const clsa_session *session,
                                        const char *path, clsa_error *error);
 
-/**
- * Open a session from a file of clsa_session_save.
- *
- * @param options  kv_type, index_type and attention have to be those of the
- *                 file; context has to hold its tokens (0: the model's)
- * @return CLSA_ERR_MISMATCH with the reason, or as clsa_session_open
- */
+/** Open a session from a file of clsa_session_save.
+    @param options  kv_type, index_type and attention have to be those of the
+                    file; context has to hold its tokens (0: the model's)
+    @return CLSA_ERR_MISMATCH with the reason, or as clsa_session_open */
 CLSA_API clsa_status clsa_session_load(clsa_session **session,
                                        clsa_model *model, const char *path,
                                        const clsa_session_options *options,
@@ -593,18 +534,15 @@ typedef struct clsa_write_options {
 
 CLSA_API void clsa_write_options_init(clsa_write_options *options);
 
-/**
- * Make a model file of a folder with config.json (or params.json), tensors in
- * safetensors files and a tokenizer; clsa-convert(1) lists the layouts. The
- * file is written beside `path`, checked by opening it, and renamed. `path` is
- * replaced as by clsa_session_save. The bytes do not depend on the CPU or the
- * number of threads.
- *
- * @param options  NULL for the defaults
- * @return CLSA_ERR_IO, CLSA_ERR_FORMAT, CLSA_ERR_UNSUPPORTED,
- *         CLSA_ERR_ARGUMENT (options), CLSA_ERR_MEMORY or CLSA_ERR_STOPPED;
- *         `path` is as it was before
- */
+/** Make a model file of a folder with config.json (or params.json), tensors in
+    safetensors files and a tokenizer; clsa-convert(1) lists the layouts. The
+    file is written beside `path`, checked by opening it, and renamed. `path` is
+    replaced as by clsa_session_save. The bytes do not depend on the CPU or the
+    number of threads.
+    @param options  NULL for the defaults
+    @return CLSA_ERR_IO, CLSA_ERR_FORMAT, CLSA_ERR_UNSUPPORTED,
+            CLSA_ERR_ARGUMENT (options), CLSA_ERR_MEMORY or CLSA_ERR_STOPPED;
+            `path` is as it was before */
 CLSA_API clsa_status clsa_convert(const char *folder, const char *path,
                                   const clsa_write_options *options,
                                   clsa_error *error);
@@ -639,11 +577,9 @@ CLSA_API clsa_status clsa_sampler_open(clsa_sampler **sampler,
                                        clsa_error *error);
 CLSA_API void clsa_sampler_close(clsa_sampler *sampler);
 
-/**
- * Choose the token that follows a session's tokens.
- * @param id  receives the token; it is not appended
- * @return CLSA_ERR_ARGUMENT when the session has no logits
- */
+/** Choose the token that follows a session's tokens.
+    @param id  receives the token; it is not appended
+    @return CLSA_ERR_ARGUMENT when the session has no logits */
 CLSA_API clsa_status clsa_sampler_sample(clsa_sampler *sampler,
                                          const clsa_session *session,
                                          int32_t *id, clsa_error *error);
