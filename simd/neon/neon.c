@@ -18,4 +18,5 @@ void clsa_simd_neon(struct clsa_simd *table)
     clsa_elementwise_neon(table);
     clsa_index_neon(table);
     clsa_attend_neon(table);
+    clsa_score_neon(table);
 }

@@ -153,6 +153,7 @@ void clsa_rows_k_neon(struct clsa_simd *table);
 void clsa_elementwise_neon(struct clsa_simd *table);
 void clsa_index_neon(struct clsa_simd *table);
 void clsa_attend_neon(struct clsa_simd *table);
+void clsa_score_neon(struct clsa_simd *table);
 
 void clsa_matmul_q8_0_neon_dotprod(struct clsa_simd *table);
 void clsa_matmul_q4_0_neon_dotprod(struct clsa_simd *table);
