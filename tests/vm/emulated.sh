@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # emulated.sh: what aarch64.sh, avx512.sh and no-avx2.sh share: building the
-# test programs, and running them under an emulator; sourced. What a test leaves
-# out under an emulator is printed below its name.
+# test programs, which ../without.sh does, too, and running them under an
+# emulator; sourced. What a test leaves out under an emulator is printed below
+# its name.
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
