@@ -53,6 +53,7 @@ enum clsa_format {
 #define CLSA_ATTEND_ROWS  256       /* most rows of one attend call */
 #define CLSA_ATTEND_HEADS 16        /* most query heads of one KV head */
 #define CLSA_TILE_KEYS    64        /* keys of a tile of scores */
+#define CLSA_ATTEND_SIZE  512       /* most values of a head */
 
 /*
  * Activations: n columns of `len` values, in the two forms that matmul reads.
@@ -245,9 +246,10 @@ struct clsa_simd {
      * softmax: for j < r, with s_i = q[j] . k_i and m = max s_i,
      * out[j] = { sum_i exp(s_i - m) v_i (e values), m, sum_i exp(s_i - m) }.
      * q: [r][e], already times 1/sqrt(e). out: [r][e + 2]. r <=
-     * CLSA_ATTEND_HEADS, e % 8 == 0 (% 32 for Q8_0). The sums run over i in
-     * ascending order for each value of out, so that the result depends on
-     * the rows and their order only, not on where they lie. rel 4e-6.
+     * CLSA_ATTEND_HEADS, e <= CLSA_ATTEND_SIZE, e % 8 == 0 (% 32 for Q8_0).
+     * The sums run over i in ascending order for each value, so that the
+     * result depends on the rows and their order only, not on where they lie.
+     * rel 4e-6.
      * Formats F32, F16, BF16, Q8_0; others NULL.
      */
     void (*attend[CLSA_FORMATS])(float *out, const float *q, size_t r, size_t e,
@@ -268,6 +270,16 @@ struct clsa_simd {
      */
     void (*attend_merge)(float *y, const float *part, size_t n, size_t ld,
                          size_t e);
+
+    /*
+     * The partial softmaxes of n <= CLSA_ATTEND_HEADS heads, as `attend` writes
+     * them, joined to those of the rows before: with { o, m, l } at
+     * sum + j * ld and { o', m', l' } at part + j * (e + 2), M = max(m, m'):
+     * sum[j] = { exp(m - M) o + exp(m' - M) o', M, exp(m - M) l + exp(m' - M)
+     * l' }. e % 8 == 0. rel 4e-6.
+     */
+    void (*attend_join)(float *sum, size_t ld, const float *part, size_t n,
+                        size_t e);
 
     /*
      * Online softmax (Milakov and Gimelshein, arXiv:1805.02867) of n queries

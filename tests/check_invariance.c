@@ -176,6 +176,29 @@ START_TEST(threads)
 }
 END_TEST
 
+/* So many rows that dense reads them in tiles, all heads in turn: the same bits
+   for any threads, and what a working set of all rows gives, but for rounding.
+ */
+START_TEST(tiled)
+{
+    clsa_model *other = open_model(3);
+    clsa_session *a = open_session(model, "dense", 256, CLSA_TYPE_F32);
+    clsa_session *b = open_session(other, "dense", 256, CLSA_TYPE_F32);
+    clsa_session *c = open_session(model, "clsa:2600", 256, CLSA_TYPE_F32);
+    append(a, 0, length(TOKENS));
+    append(b, 0, length(TOKENS));
+    append(c, 0, length(TOKENS));
+    check_same(a, b);
+    for (uint32_t i = 0; i < info.vocab; i++)
+        ck_assert_float_eq_tol(clsa_session_logits(a)[i],
+                               clsa_session_logits(c)[i], 1e-3f);
+    clsa_session_close(a);
+    clsa_session_close(b);
+    clsa_session_close(c);
+    clsa_model_close(other);
+}
+END_TEST
+
 /* A fork and a saved session have the same and go on in the same way. */
 START_TEST(kept)
 {
@@ -583,6 +606,7 @@ static void add_case(Suite *suite, const char *name, void (*set_up)(void))
     tcase_set_timeout(tc, 900);
     tcase_add_test(tc, blocks);
     tcase_add_test(tc, threads);
+    tcase_add_test(tc, tiled);
     tcase_add_test(tc, kept);
     tcase_add_test(tc, changed);
     tcase_add_test(tc, forked);

@@ -349,6 +349,26 @@ static void attend_merge_avx2(float *y, const float *part, size_t n, size_t ld,
         _mm256_storeu_ps(y + j, _mm256_mul_ps(_mm256_loadu_ps(y + j), scale));
 }
 
+static void attend_join_avx2(float *sum, size_t ld, const float *part, size_t n,
+                             size_t e)
+{
+    for (size_t h = 0; h < n; h++) {
+        float *s = sum + h * ld;
+        const float *p = part + h * (e + 2);
+        const float max = fmaxf(s[e], p[e]);
+        const __m256 old = clsa_exp(_mm256_set1_ps(s[e] - max));
+        const __m256 new = clsa_exp(_mm256_set1_ps(p[e] - max));
+        for (size_t j = 0; j < e; j += 8) {
+            const __m256 y = _mm256_mul_ps(old, _mm256_loadu_ps(s + j));
+            _mm256_storeu_ps(s + j,
+                             _mm256_fmadd_ps(new, _mm256_loadu_ps(p + j), y));
+        }
+        s[e] = max;
+        s[e + 1] =
+            _mm256_cvtss_f32(old) * s[e + 1] + _mm256_cvtss_f32(new) * p[e + 1];
+    }
+}
+
 void clsa_avx2_attend(struct clsa_simd *table)
 {
     table->attend[CLSA_F32] = attend_f32_avx2;
@@ -356,4 +376,5 @@ void clsa_avx2_attend(struct clsa_simd *table)
     table->attend[CLSA_BF16] = attend_bf16_avx2;
     table->attend[CLSA_Q8_0] = attend_q8_0_avx2;
     table->attend_merge = attend_merge_avx2;
+    table->attend_join = attend_join_avx2;
 }

@@ -268,6 +268,24 @@ static void attend_merge_neon(float *y, const float *part, size_t n, size_t ld,
         y[j] /= sum;
 }
 
+static void attend_join_neon(float *sum, size_t ld, const float *part, size_t n,
+                             size_t e)
+{
+    for (size_t h = 0; h < n; h++) {
+        float *s = sum + h * ld;
+        const float *p = part + h * (e + 2);
+        const float max = fmaxf(s[e], p[e]);
+        const float32x4_t old = clsa_neon_exp(vdupq_n_f32(s[e] - max));
+        const float32x4_t new = clsa_neon_exp(vdupq_n_f32(p[e] - max));
+        for (size_t j = 0; j < e; j += 4)
+            vst1q_f32(s + j, vfmaq_f32(vmulq_f32(old, vld1q_f32(s + j)), new,
+                                       vld1q_f32(p + j)));
+        s[e] = max;
+        s[e + 1] = vgetq_lane_f32(old, 0) * s[e + 1] +
+                   vgetq_lane_f32(new, 0) * p[e + 1];
+    }
+}
+
 void clsa_attend_neon(struct clsa_simd *table)
 {
     table->attend[CLSA_F32] = attend_f32_neon;
@@ -275,4 +293,5 @@ void clsa_attend_neon(struct clsa_simd *table)
     table->attend[CLSA_BF16] = attend_bf16_neon;
     table->attend[CLSA_Q8_0] = attend_q8_0_neon;
     table->attend_merge = attend_merge_neon;
+    table->attend_join = attend_join_neon;
 }

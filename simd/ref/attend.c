@@ -103,6 +103,21 @@ static void attend_merge_ref(float *y, const float *part, size_t n, size_t ld,
         y[j] /= sum;
 }
 
+static void attend_join_ref(float *sum, size_t ld, const float *part, size_t n,
+                            size_t e)
+{
+    for (size_t h = 0; h < n; h++) {
+        float *s = sum + h * ld;
+        const float *p = part + h * (e + 2);
+        const float max = fmaxf(s[e], p[e]);
+        const float old = expf(s[e] - max), new = expf(p[e] - max);
+        for (size_t j = 0; j < e; j++)
+            s[j] = old * s[j] + new *p[j];
+        s[e] = max;
+        s[e + 1] = old * s[e + 1] + new *p[e + 1];
+    }
+}
+
 void clsa_attend_ref(struct clsa_simd *table)
 {
     table->attend[CLSA_F32] = attend_f32_ref;
@@ -114,4 +129,5 @@ void clsa_attend_ref(struct clsa_simd *table)
     table->score[CLSA_BF16] = score_bf16_ref;
     table->score[CLSA_Q8_0] = score_q8_0_ref;
     table->attend_merge = attend_merge_ref;
+    table->attend_join = attend_join_ref;
 }

@@ -115,6 +115,11 @@ void clsa_rope_angles(struct clsa_scratch *s, size_t c, uint64_t position,
     }
 }
 
+float clsa_query_scale(size_t e)
+{
+    return 1.0f / sqrtf((float)e);
+}
+
 static size_t parts_of(size_t rows)
 {
     return (rows + CLSA_ATTEND_ROWS - 1) / CLSA_ATTEND_ROWS;
@@ -127,53 +132,103 @@ void clsa_attend_query(const struct clsa_step *step,
     const struct clsa_scratch *s = step->model->scratch;
     const struct clsa_simd *simd = step->model->simd;
     const size_t e = heads->e;
-    const float *from = s->q + (c * heads->h + h) * e;
-    memcpy(q, from, e * sizeof *q);
+    const float scale = clsa_query_scale(e);
+    memcpy(q, s->q + (c * heads->h + h) * e, e * sizeof *q);
     if (q_norm)
         simd->rms_norm(q, q, q_norm, e, step->model->hp.eps);
     if (rotate)
         simd->rope(q, s->cos + c * e / 2, s->sin + c * e / 2, e / 2);
     for (size_t v = 0; v < e; v++)
-        q[v] *= 1.0f / sqrtf((float)e);
+        q[v] *= scale;
 }
 
-/* One part of one KV head of one column: up to CLSA_ATTEND_HEADS query heads
-   at a time. */
-static void attend_part(struct clsa_step *step, const struct clsa_attention *a,
-                        size_t layer, size_t c, size_t part, uint32_t head,
-                        const float *q_norm, bool rotate)
+/* r queries of column c from head h on; copied, if they are not made ready
+   before. */
+static const float *queries_of(const struct clsa_step *step,
+                               const struct clsa_attention *a, size_t c,
+                               size_t h, size_t r, const float *q_norm,
+                               bool rotate, float *copy)
 {
-    struct clsa_scratch *s = step->model->scratch;
+    const size_t e = a->heads->e;
+    if (a->ready)
+        return step->model->scratch->q + (c * a->heads->h + h) * e;
+    for (size_t i = 0; i < r; i++)
+        clsa_attend_query(step, a->heads, c, h + i, q_norm, rotate,
+                          copy + i * e);
+    return copy;
+}
+
+/* Rows first .. first + n - 1 of one KV head of one column, up to
+   CLSA_ATTEND_HEADS query heads at a time. They are the first of their part, or
+   are joined to those before. */
+static void attend_rows(struct clsa_step *step, const struct clsa_attention *a,
+                        size_t layer, size_t c, size_t first, size_t n,
+                        uint32_t head, const float *q_norm, bool rotate)
+{
     const struct clsa_simd *simd = step->model->simd;
     const struct clsa_heads *hd = a->heads;
-    size_t e = hd->e, ld = e + 2, count = a->count(step, c);
-    size_t first = part * CLSA_ATTEND_ROWS;
-    float q[CLSA_ATTEND_HEADS * CLSA_MAX_HEAD];
+    const size_t e = hd->e, ld = a->most_parts * (e + 2);
+    const size_t part = first / CLSA_ATTEND_ROWS;
+    float copy[CLSA_ATTEND_HEADS * CLSA_MAX_HEAD];
     float out[CLSA_ATTEND_HEADS * (CLSA_MAX_HEAD + 2)];
-    struct clsa_rows rows = {.n = count - first < CLSA_ATTEND_ROWS
-                                      ? count - first
-                                      : CLSA_ATTEND_ROWS};
+    struct clsa_rows rows = {.n = n};
     enum clsa_format format = a->locate(step, layer, c, head, first, &rows);
     for (uint32_t j = 0; j < hd->r; j += CLSA_ATTEND_HEADS) {
         size_t r =
             hd->r - j < CLSA_ATTEND_HEADS ? hd->r - j : CLSA_ATTEND_HEADS;
         size_t h = (size_t)head * hd->r + j; /* first query head */
-        for (size_t i = 0; i < r; i++)
-            clsa_attend_query(step, hd, c, h + i, q_norm, rotate, q + i * e);
-        simd->attend[format](out, q, r, e, &rows);
-        for (size_t i = 0; i < r; i++) {
-            float *to =
-                s->partial + ((c * hd->h + h + i) * a->most_parts + part) * ld;
-            for (size_t v = 0; v < ld; v++)
-                to[v] = out[i * ld + v];
-        }
+        float *to = step->model->scratch->partial + (c * hd->h + h) * ld +
+                    part * (e + 2);
+        simd->attend[format](out,
+                             queries_of(step, a, c, h, r, q_norm, rotate, copy),
+                             r, e, &rows);
+        if (first % CLSA_ATTEND_ROWS)
+            simd->attend_join(to, ld, out, r, e);
+        else
+            for (size_t i = 0; i < r; i++)
+                memcpy(to + i * ld, out + i * (e + 2), (e + 2) * sizeof *to);
     }
+}
+
+/*
+ * Rows of which all heads are read before the next rows, 0: each head has units
+ * of its own. The latter where there are few parts, for many threads.
+ */
+static size_t tile_of(const struct clsa_step *step,
+                      const struct clsa_attention *a, size_t c)
+{
+    enum { ENOUGH = 8 };
+    return a->tile && parts_of(a->count(step, c)) >= ENOUGH ? a->tile(step, c)
+                                                            : 0;
 }
 
 static size_t units_of(const struct clsa_step *step,
                        const struct clsa_attention *a, size_t c)
 {
-    return parts_of(a->count(step, c)) * a->heads->g;
+    return parts_of(a->count(step, c)) *
+           (tile_of(step, a, c) ? 1 : a->heads->g);
+}
+
+/* A unit: one part of one KV head of one column, or of all of them in tiles. */
+static void attend_unit(struct clsa_step *step, const struct clsa_attention *a,
+                        size_t layer, size_t c, size_t unit,
+                        const float *q_norm, bool rotate)
+{
+    const size_t count = a->count(step, c), tile = tile_of(step, a, c);
+    const uint32_t g = a->heads->g;
+    size_t first = (tile ? unit : unit / g) * CLSA_ATTEND_ROWS;
+    const size_t end =
+        count - first < CLSA_ATTEND_ROWS ? count : first + CLSA_ATTEND_ROWS;
+    if (!tile) {
+        attend_rows(step, a, layer, c, first, end - first, (uint32_t)(unit % g),
+                    q_norm, rotate);
+        return;
+    }
+    for (; first < end; first += tile)
+        for (uint32_t head = 0; head < g; head++)
+            attend_rows(step, a, layer, c, first,
+                        end - first < tile ? end - first : tile, head, q_norm,
+                        rotate);
 }
 
 /*
@@ -186,18 +241,17 @@ static size_t page_units(const struct clsa_step *step,
                          const struct clsa_attention *a, size_t c)
 {
     enum { ENOUGH = 4 }; /* pages of each node */
-    const size_t each = CLSA_PAGE_ROWS / CLSA_ATTEND_ROWS * a->heads->g;
-    if (w->nodes < 2 || !a->in_pages || !a->in_pages(step, c) ||
-        units_of(step, a, c) < ENOUGH * w->nodes * each)
+    if (w->nodes < 2 || !a->tile || !a->tile(step, c))
         return 0;
-    return each;
+    const size_t each = CLSA_PAGE_ROWS / CLSA_ATTEND_ROWS *
+                        (tile_of(step, a, c) ? 1 : a->heads->g);
+    return units_of(step, a, c) < ENOUGH * w->nodes * each ? 0 : each;
 }
 
 void clsa_attend(struct clsa_step *step, const struct clsa_worker *w,
                  const struct clsa_attention *attention, size_t layer,
                  const float *q_norm, bool rotate)
 {
-    const uint32_t g = attention->heads->g;
     size_t total = 0, begin, end, unit = 0;
     for (size_t c = 0; c < attention->n; c++)
         if (!page_units(step, w, attention, c))
@@ -214,11 +268,10 @@ void clsa_attend(struct clsa_step *step, const struct clsa_worker *w,
             to = to < units ? to : units;
             unit += units;
         }
-        for (; from < to; from++) {
-            size_t i = each ? clsa_share_unit(w, each, from) : from;
-            attend_part(step, attention, layer, c, i / g, (uint32_t)(i % g),
-                        q_norm, rotate);
-        }
+        for (; from < to; from++)
+            attend_unit(step, attention, layer, c,
+                        each ? clsa_share_unit(w, each, from) : from, q_norm,
+                        rotate);
     }
     clsa_barrier(w);
 }

@@ -6,8 +6,10 @@
 #include "src/engine/linear.h"
 #include "src/engine/step.h"
 
-/* Of a part of a cache, to be fetched: it waits in L2 beside the one in use. */
-#define CLSA_FETCH_BYTES ((size_t)512 << 10)
+/* Of a cache, read by all heads in turn, while as much is fetched. More does
+   not stay near enough. */
+#define CLSA_TILE_BYTES ((size_t)128 << 10)
+#define LEAST_TILE      16
 
 static size_t cross_count(const struct clsa_step *step, size_t i)
 {
@@ -15,23 +17,26 @@ static size_t cross_count(const struct clsa_step *step, size_t i)
     return column->set ? column->set->n : (size_t)column->position + 1;
 }
 
-/* What of the next part of a dense cache is fetched while a head attends to
-   this one: its heads have each a share of it, so that memory is read in order,
-   once, where a head alone would take a few lines of each row. */
+/* What of the next rows of a dense cache is fetched while a head attends to
+   n of them: its heads have each a share of it, so that memory is read in
+   order, once, where a head alone would take a few lines of each row. */
 static const void *next_rows(const struct clsa_cache *cache, size_t first,
                              size_t end, uint32_t head, size_t n)
 {
     const struct clsa_cache_layout *l = &cache->layout;
-    if (end - first < CLSA_ATTEND_ROWS + n ||
-        CLSA_ATTEND_ROWS * l->row_bytes > CLSA_FETCH_BYTES)
+    if (end - first < 2 * n || n * l->row_bytes > CLSA_TILE_BYTES)
         return NULL;
-    return clsa_cache_row(cache, first + CLSA_ATTEND_ROWS) +
-           head * n * 2 * l->head_bytes;
+    return clsa_cache_row(cache, first + n) + head * n * 2 * l->head_bytes;
 }
 
-static bool cross_in_pages(const struct clsa_step *step, size_t i)
+static size_t cross_tile(const struct clsa_step *step, size_t i)
 {
-    return !clsa_wanted(step, i)->set;
+    const struct clsa_column *column = clsa_wanted(step, i);
+    size_t n = CLSA_ATTEND_ROWS;
+    while (n > LEAST_TILE &&
+           n * column->session->cache.layout.row_bytes > CLSA_TILE_BYTES)
+        n /= 2;
+    return column->set ? 0 : n;
 }
 
 /* Rows of the working set, or for dense where they lie in the cache: a part
@@ -69,11 +74,12 @@ static size_t most_rows(const struct clsa_step *step, size_t i)
     return column->position < slots ? (size_t)column->position + 1 : slots;
 }
 
-/* The queries of a layer normed and rotated, for policies that look at them;
-   attention does it to copies of its own otherwise. */
+/* The queries of a layer normed and rotated: for policies that look at them, or
+   else scaled as well, for attention. */
 static void finish_queries(struct clsa_step *step, const struct clsa_worker *w,
                            const float *q_norm)
 {
+    const float scale = clsa_query_scale(step->model->hp.cross.e);
     const struct clsa_model *model = step->model;
     const struct clsa_heads *hd = &model->hp.cross;
     struct clsa_scratch *s = model->scratch;
@@ -86,6 +92,8 @@ static void finish_queries(struct clsa_step *step, const struct clsa_worker *w,
             model->simd->rms_norm(q, q, q_norm, hd->e, model->hp.eps);
         if (model->rope_cross)
             model->simd->rope(q, s->cos + at, s->sin + at, hd->e / 2);
+        for (size_t v = 0; v < hd->e && !step->layered; v++)
+            q[v] *= scale;
     }
     clsa_barrier(w);
 }
@@ -114,7 +122,8 @@ static void cross_layer(struct clsa_step *step, const struct clsa_worker *w,
         .n = step->m,
         .most_parts = most_parts,
         .count = cross_count,
-        .in_pages = cross_in_pages,
+        .ready = !step->layered,
+        .tile = cross_tile,
         .locate = cross_locate,
     };
     input.n = step->m;
@@ -123,14 +132,13 @@ static void cross_layer(struct clsa_step *step, const struct clsa_worker *w,
     clsa_linear(w, model->simd, &l->q, &input, s->q,
                 (size_t)hp->cross.h * hp->cross.e);
     clsa_barrier(w);
+    finish_queries(step, w, l->q_norm);
     if (step->layered) {
-        finish_queries(step, w, l->q_norm);
         clsa_step_clock(step, w, CLSA_PHASE_CROSS);
         clsa_choose(step, w, layer - hp->self_layers);
     }
     clsa_step_clock(step, w, CLSA_PHASE_CROSS);
-    clsa_attend(step, w, &attention, layer, step->layered ? NULL : l->q_norm,
-                model->rope_cross && !step->layered);
+    clsa_attend(step, w, &attention, layer, NULL, false);
     clsa_step_clock(step, w, CLSA_PHASE_ATTEND);
     if (step->layered) {
         show_attention(step, w, &attention);

@@ -206,9 +206,12 @@ struct clsa_attention {
     size_t most_parts; /* of any column */
     /* Rows that column c attends to. */
     size_t (*count)(const struct clsa_step *step, size_t c);
-    /* Whether they are rows of the cache itself, all of them, whose pages may
-       be on several nodes; NULL: of no column. */
-    bool (*in_pages)(const struct clsa_step *step, size_t c);
+    /* Whether queries are normed, rotated and scaled already. */
+    bool ready;
+    /* Where they are rows of the cache itself, all of them, whose pages may be
+       on several nodes: how many to read of all heads before the next, a power
+       of two up to CLSA_ATTEND_ROWS. Else 0; NULL: of no column. */
+    size_t (*tile)(const struct clsa_step *step, size_t c);
     /* Where rows first .. first + rows->n - 1 of a KV head lie, and their
        format. */
     enum clsa_format (*locate)(const struct clsa_step *step, size_t layer,
@@ -216,15 +219,18 @@ struct clsa_attention {
                                struct clsa_rows *rows);
 };
 
+/* What queries of e values are multiplied by. */
+float clsa_query_scale(size_t e);
+
 /* q [e] = query head h of column c of scratch->q, normed by q_norm (NULL: not)
-   and rotated by cos and sin (`rotate`), times 1/sqrt(e). */
+   and rotated by cos and sin (`rotate`), times clsa_query_scale. */
 void clsa_attend_query(const struct clsa_step *step,
                        const struct clsa_heads *heads, size_t c, size_t h,
                        const float *q_norm, bool rotate, float *q);
 
 /*
  * scratch->partial = partial softmaxes [n][h][most_parts][e + 2] of
- * scratch->q, normed and rotated on the way. Ends with a barrier.
+ * scratch->q, normed and rotated on the way if not ready. Ends with a barrier.
  */
 void clsa_attend(struct clsa_step *step, const struct clsa_worker *w,
                  const struct clsa_attention *attention, size_t layer,

@@ -18,7 +18,7 @@
 #include "src/base/status.h"
 #include "src/model/gguf.h"
 
-#define CLSA_MAX_HEAD 512 /* largest head size */
+#define CLSA_MAX_HEAD CLSA_ATTEND_SIZE /* largest head size */
 
 enum clsa_mixer {
     CLSA_MIXER_SWA,             /* sliding-window attention */

@@ -419,6 +419,79 @@ static void check_merge(struct test *t)
                 check_merge_case(t, parts[i], sizes[j], ranges[k]);
 }
 
+/* ------------------------------------------------------------------ join */
+
+/* One head of a join against both sums in double. */
+static void compare_join(const struct test *t, const float *before,
+                         const float *part, size_t at, const float *got,
+                         const float *want, size_t e)
+{
+    const double max = fmax((double)before[e], (double)part[e]);
+    const double old = exp((double)before[e] - max);
+    const double new = exp((double)part[e] - max);
+    for (size_t j = 0; j < e + 2; j++) {
+        const double x = old * (double)before[j], y = new *(double)part[j];
+        if (j == e)
+            test_near(t, "max", at + j, got[j], want[j], max, 0);
+        else
+            test_near(t, "sum", at + j, got[j], want[j], x + y,
+                      4e-6 * (fabs(x) + fabs(y)) + (double)FLT_MIN);
+    }
+}
+
+/* Heads whose maxima lie within `range`, at both sides of each other. */
+static void fill_join(float *x, size_t n, size_t ld, size_t e, float range)
+{
+    for (size_t h = 0; h < n; h++) {
+        test_fill(x + h * ld, e + 2, TEST_PLAIN);
+        x[h * ld + e] = range > 0 ? test_uniform(-range, range) : 3.0f;
+        x[h * ld + e + 1] = test_uniform(1, CLSA_ATTEND_ROWS);
+    }
+}
+
+static void check_join_case(const struct test *t, size_t n, size_t e,
+                            float range)
+{
+    for (int where = 0; where < test_placements(t); where++) {
+        const size_t ld = e + 2 + test_below(5), count = (n - 1) * ld + e + 2;
+        test_case("n %zu, e %zu, range %g, placement %d", n, e, (double)range,
+                  where);
+        test_reset((enum test_placement)where);
+        float *before = test_input("before", count, sizeof *before);
+        float *part = test_input("part", n * (e + 2), sizeof *part);
+        fill_join(before, n, ld, e, range);
+        fill_join(part, n, e + 2, e, range);
+        float *got = test_output("sum", count, sizeof *got);
+        float *want = test_output("sum of ref", count, sizeof *want);
+        float *alone = test_output("sum of a head", e + 2, sizeof *alone);
+        test_seal();
+        memcpy(got, before, count * sizeof *got);
+        memcpy(want, before, count * sizeof *want);
+        t->ref->attend_join(want, ld, part, n, e);
+        t->simd->attend_join(got, ld, part, n, e);
+        for (size_t h = 0; h < n; h++) {
+            compare_join(t, before + h * ld, part + h * (e + 2), h * ld,
+                         got + h * ld, want + h * ld, e);
+            memcpy(alone, before + h * ld, (e + 2) * sizeof *alone);
+            t->simd->attend_join(alone, ld, part + h * (e + 2), 1, e);
+            test_same_floats("sum of a head alone", got + h * ld, alone, e + 2);
+        }
+        test_intact();
+    }
+}
+
+static void check_join(struct test *t)
+{
+    static const size_t heads[] = {1, 2, 3, 4, 7, 8, CLSA_ATTEND_HEADS};
+    static const size_t sizes[] = {8, 16, 24, 64, 72, 128, 256};
+    static const float ranges[] = {0, 5, 100, 1e4f};
+
+    for (size_t i = 0; i < TEST_COUNT(heads) - 2 * t->quick; i++)
+        for (size_t j = 0; j < TEST_COUNT(sizes); j++)
+            for (size_t k = 0; k < TEST_COUNT(ranges); k++)
+                check_join_case(t, heads[i], sizes[j], ranges[k]);
+}
+
 #define ATTEND(name, format)                                                   \
     {                                                                          \
         "attend_" name, offsetof(struct clsa_simd, attend[format]), format,    \
@@ -442,5 +515,7 @@ const struct kernel attend_kernels[] = {
     SCORE("q8_0", CLSA_Q8_0),
     {"attend_merge", offsetof(struct clsa_simd, attend_merge), CLSA_F32,
      check_merge},
+    {"attend_join", offsetof(struct clsa_simd, attend_join), CLSA_F32,
+     check_join},
     {0},
 };
