@@ -9,7 +9,7 @@
  * Tiles begin at multiples of CLSA_TILE_KEYS positions, and a product always
  * has the same shape: what a token gets does not depend on its block or the
  * threads. In bf16 where the weights' products are not in f32 and the CPU has
- * tiles of bf16 (simd/gemm.h): 4 % of the f32 time for one product.
+ * tiles of bf16 (simd/gemm.h), else in f32.
  */
 #ifndef CLSA_ENGINE_TILES_H
 #define CLSA_ENGINE_TILES_H
