@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "src/base/budget.h"
+#include "src/base/mem.h"
 
 static uint64_t machine_memory(void)
 {
@@ -44,4 +45,25 @@ clsa_status clsa_budget_take(struct clsa_budget *budget, uint64_t size,
 void clsa_budget_give(struct clsa_budget *budget, uint64_t size)
 {
     budget->taken -= size;
+}
+
+void *clsa_budget_map(struct clsa_budget *budget, size_t size, const char *what,
+                      clsa_error *error)
+{
+    if (clsa_budget_take(budget, size, what, error))
+        return NULL;
+    void *memory = clsa_mem_map(size);
+    if (memory)
+        return memory;
+    clsa_budget_give(budget, size);
+    clsa_fail_memory(error, what, size);
+    return NULL;
+}
+
+void clsa_budget_unmap(struct clsa_budget *budget, void *memory, size_t size)
+{
+    if (!memory)
+        return;
+    clsa_mem_unmap(memory, size);
+    clsa_budget_give(budget, size);
 }

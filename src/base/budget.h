@@ -27,4 +27,10 @@ clsa_status clsa_budget_take(struct clsa_budget *budget, uint64_t size,
                              const char *what, clsa_error *error);
 void clsa_budget_give(struct clsa_budget *budget, uint64_t size);
 
+/* clsa_mem_map of memory that is taken; NULL: CLSA_ERR_MEMORY, nothing is. */
+void *clsa_budget_map(struct clsa_budget *budget, size_t size, const char *what,
+                      clsa_error *error);
+/* Back with it; NULL: nothing to do. */
+void clsa_budget_unmap(struct clsa_budget *budget, void *memory, size_t size);
+
 #endif /* CLSA_BASE_BUDGET_H */

@@ -53,4 +53,20 @@ size_t clsa_mem_page(void);
 void *clsa_mem_map(size_t size);
 void clsa_mem_unmap(void *memory, size_t size);
 
+/* Hands out pieces of a block in order, each at a cache line; counts their
+   bytes only while the block is NULL. */
+struct clsa_carver {
+    void *block;
+    size_t used;
+};
+
+/* The next piece, of n elements; NULL while they are counted. */
+static inline void *clsa_carve(struct clsa_carver *carver, size_t n,
+                               size_t size)
+{
+    size_t at = carver->used;
+    carver->used += clsa_round_up(n * size, CLSA_CACHE_LINE);
+    return carver->block ? (unsigned char *)carver->block + at : NULL;
+}
+
 #endif /* CLSA_BASE_MEM_H */

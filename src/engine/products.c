@@ -72,6 +72,20 @@ static const struct width *width_of(const struct clsa_products *p, size_t k)
     return width;
 }
 
+struct clsa_gemm *clsa_product_open(enum clsa_gemm_type type, size_t m,
+                                    size_t n, size_t k,
+                                    enum clsa_gemm_order order,
+                                    unsigned threads, clsa_error *error)
+{
+    struct clsa_gemm *gemm = clsa_gemm_open(type, m, n, k, order, threads, 1);
+    if (!gemm)
+        clsa_fail(error, CLSA_ERR_MEMORY,
+                  "oneDNN refuses a product of %zu values: use the option "
+                  "prefill with own",
+                  k);
+    return gemm;
+}
+
 static clsa_status add_width(struct clsa_products *p, size_t k,
                              clsa_error *error)
 {
@@ -83,13 +97,10 @@ static clsa_status add_width(struct clsa_products *p, size_t k,
     for (int i = 0; i < shapes; i++) {
         if (w->gemm[i])
             continue;
-        w->gemm[i] = clsa_gemm_open(p->type, (size_t)LEAST << i, ROWS, k,
-                                    CLSA_GEMM_ROWS, p->threads, 1);
+        w->gemm[i] = clsa_product_open(p->type, (size_t)LEAST << i, ROWS, k,
+                                       CLSA_GEMM_ROWS, p->threads, error);
         if (!w->gemm[i])
-            return clsa_fail(error, CLSA_ERR_MEMORY,
-                             "oneDNN refuses a product of %zu values: use "
-                             "the option prefill with own",
-                             k);
+            return CLSA_ERR_MEMORY;
         if (p->limit > (float)clsa_gemm_limit(w->gemm[i]))
             p->limit = (float)clsa_gemm_limit(w->gemm[i]);
     }
@@ -110,37 +121,29 @@ static clsa_status add_widths(struct clsa_products *p,
 
 /* ----------------------------------------------------------------- memory */
 
-/* The next piece of the block; counts only while that is NULL. */
-static void *take(const struct clsa_products *p, size_t *used, size_t size)
-{
-    size_t at = *used;
-    *used += clsa_round_up(size, CLSA_CACHE_LINE);
-    return p->block ? (char *)p->block + at : NULL;
-}
-
 /* Cuts the block, or counts its bytes. */
 static size_t lay_out(struct clsa_products *p)
 {
-    size_t used = 0;
-    size_t n = clsa_round_up(p->n, LEAST), size = clsa_gemm_size(p->type);
-    p->form = take(p, &used, n * p->most_k * size);
-    p->scale = take(p, &used, n * sizeof(float));
+    struct clsa_carver c = {p->block, 0};
+    const size_t n = clsa_round_up(p->n, LEAST), f4 = sizeof(float);
+    const size_t size = clsa_gemm_size(p->type);
+    p->form = clsa_carve(&c, n * p->most_k, size);
+    p->scale = clsa_carve(&c, n, f4);
     for (unsigned i = 0; i < p->threads; i++) {
         struct bench *b = &p->benches[i];
-        b->row = take(p, &used, p->most_k * sizeof(float));
-        b->plain = take(p, &used, ROWS * p->most_k * size);
-        b->tile = take(p, &used, p->most_bytes);
-        b->out = take(p, &used, (size_t)MOST * ROWS * sizeof(float));
-        b->gate = take(p, &used, (size_t)MOST * ROWS * sizeof(float));
-        b->up = take(p, &used, (size_t)MOST * ROWS * sizeof(float));
+        b->row = clsa_carve(&c, p->most_k, f4);
+        b->plain = clsa_carve(&c, ROWS * p->most_k, size);
+        b->tile = clsa_carve(&c, p->most_bytes, 1);
+        b->out = clsa_carve(&c, (size_t)MOST * ROWS, f4);
+        b->gate = clsa_carve(&c, (size_t)MOST * ROWS, f4);
+        b->up = clsa_carve(&c, (size_t)MOST * ROWS, f4);
     }
-    return used;
+    return c.used;
 }
 
 static void close_block(struct clsa_products *p)
 {
-    clsa_mem_unmap(p->block, p->block_bytes);
-    clsa_budget_give(p->room, p->block_bytes);
+    clsa_budget_unmap(p->room, p->block, p->block_bytes);
     p->block = NULL;
     p->block_bytes = 0;
 }
@@ -153,15 +156,10 @@ static clsa_status open_block(struct clsa_products *p, size_t n,
     close_block(p);
     p->n = n;
     size_t bytes = lay_out(p);
-    clsa_status status =
-        clsa_budget_take(p->room, bytes, "products of a prompt", error);
-    if (!status && !(p->block = clsa_mem_map(bytes))) {
-        clsa_budget_give(p->room, bytes);
-        status = clsa_fail_memory(error, "products of a prompt", bytes);
-    }
-    if (status) {
+    p->block = clsa_budget_map(p->room, bytes, "products of a prompt", error);
+    if (!p->block) {
         p->n = 0;
-        return status;
+        return CLSA_ERR_MEMORY;
     }
     p->block_bytes = bytes;
     lay_out(p);
@@ -284,20 +282,19 @@ static void convert_packs(void *context, struct clsa_worker *worker)
 }
 
 /* Room for the packs that fit. Without memory, or where the limit of the model
-   leaves none, there are fewer of them: these
-   matrices are converted whenever they are multiplied. */
+   leaves none, there are fewer of them: the other matrices are converted
+   whenever they are multiplied. */
 static void open_packs(struct clsa_products *p)
 {
     for (size_t i = p->packed; i < p->pack_count; i++) {
         struct pack *pack = &p->packs[i];
         size_t bytes = pack_bytes(p, pack->w);
-        if (bytes > p->budget - p->spent ||
-            clsa_budget_take(p->room, bytes, "converted weights", NULL))
+        if (bytes > p->budget - p->spent)
             continue;
-        if (!(pack->tiles = clsa_mem_map(bytes))) {
-            clsa_budget_give(p->room, bytes);
+        pack->tiles =
+            clsa_budget_map(p->room, bytes, "converted weights", NULL);
+        if (!pack->tiles)
             continue;
-        }
         pack->rows =
             (struct tile_rows *)(void *)(pack->tiles +
                                          tiles_of(pack->w) *
@@ -311,12 +308,11 @@ void clsa_products_close(struct clsa_products *p)
     if (!p)
         return;
     for (size_t i = 0; i < p->pack_count; i++)
-        if (p->packs[i].tiles)
-            clsa_mem_unmap(p->packs[i].tiles, pack_bytes(p, p->packs[i].w));
+        clsa_budget_unmap(p->room, p->packs[i].tiles,
+                          pack_bytes(p, p->packs[i].w));
     for (int i = 0; i < WIDTHS; i++)
         for (int j = 0; j < SHAPES; j++)
             clsa_gemm_close(p->width[i].gemm[j]);
-    clsa_budget_give(p->room, p->spent);
     clsa_tiles_close(p->tiles);
     close_block(p);
     clsa_mem_free(p->packs);

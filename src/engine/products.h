@@ -52,6 +52,12 @@ clsa_status clsa_products_reserve(struct clsa_model *model, enum clsa_path path,
                                   size_t n, bool cross, clsa_error *error);
 void clsa_products_close(struct clsa_products *products);
 
+/* clsa_gemm_open for each thread of a team by itself; NULL: CLSA_ERR_MEMORY. */
+struct clsa_gemm *clsa_product_open(enum clsa_gemm_type type, size_t m,
+                                    size_t n, size_t k,
+                                    enum clsa_gemm_order order,
+                                    unsigned threads, clsa_error *error);
+
 /* Attention of the self-decoder on this path; NULL: own kernels. */
 struct clsa_tiles *clsa_products_tiles(const struct clsa_products *products);
 

@@ -81,20 +81,7 @@ size_t clsa_step_most_wanted(const struct clsa_session *session)
     return fit_columns(session, most);
 }
 
-/* Hands out aligned pieces of a block; counts only while it is NULL. */
-struct carver {
-    unsigned char *block;
-    size_t used;
-};
-
-static void *carve(struct carver *carver, size_t n, size_t size)
-{
-    size_t at = carver->used;
-    carver->used += clsa_round_up(n * size, CLSA_CACHE_LINE);
-    return carver->block ? carver->block + at : NULL;
-}
-
-static void carve_act(struct carver *c, struct clsa_act *act, size_t n,
+static void carve_act(struct clsa_carver *c, struct clsa_act *act, size_t n,
                       size_t len)
 {
     size_t blocks = (len + CLSA_BLOCK - 1) / CLSA_BLOCK;
@@ -102,53 +89,53 @@ static void carve_act(struct carver *c, struct clsa_act *act, size_t n,
     act->ldx = len + 16; /* columns a power of two apart share cache sets */
     act->ldd = n;
     act->len = len;
-    act->x = carve(c, n * act->ldx, sizeof(float));
-    act->q = carve(c, n * len, 1);
-    act->d = carve(c, n * blocks, sizeof(float));
-    act->sum = carve(c, n * blocks, sizeof(int32_t));
+    act->x = clsa_carve(c, n * act->ldx, sizeof(float));
+    act->q = clsa_carve(c, n * len, 1);
+    act->d = clsa_carve(c, n * blocks, sizeof(float));
+    act->sum = clsa_carve(c, n * blocks, sizeof(int32_t));
 }
 
 static size_t carve_all(struct clsa_scratch *s, const struct clsa_hparams *hp,
                         void *block)
 {
-    struct carver c = {block, 0};
+    struct clsa_carver c = {block, 0};
     size_t n = s->n, m = s->m, f4 = sizeof(float);
     size_t he =
         max((size_t)hp->self.h * hp->self.e, (size_t)hp->cross.h * hp->cross.e);
     size_t ge =
         max((size_t)hp->self.g * hp->self.e, (size_t)hp->cross.g * hp->cross.e);
     size_t half = max(hp->self.e, hp->cross.e) / 2;
-    s->x = carve(&c, n * hp->d, f4);
-    s->xw = carve(&c, m * hp->d, f4);
-    s->y = carve(&c, n * hp->d, f4);
-    s->q = carve(&c, n * he, f4);
-    s->k_rows = carve(&c, n * ge, f4);
-    s->v_rows = carve(&c, n * ge, f4);
-    s->gate = carve(&c, n * hp->f, f4);
-    s->up = carve(&c, n * hp->f, f4);
+    s->x = clsa_carve(&c, n * hp->d, f4);
+    s->xw = clsa_carve(&c, m * hp->d, f4);
+    s->y = clsa_carve(&c, n * hp->d, f4);
+    s->q = clsa_carve(&c, n * he, f4);
+    s->k_rows = clsa_carve(&c, n * ge, f4);
+    s->v_rows = clsa_carve(&c, n * ge, f4);
+    s->gate = clsa_carve(&c, n * hp->f, f4);
+    s->up = clsa_carve(&c, n * hp->f, f4);
     carve_act(&c, &s->norm, n, hp->d);
     carve_act(&c, &s->mix, n, he);
     carve_act(&c, &s->ffn, n, hp->f);
-    s->cos = carve(&c, n * half, f4);
-    s->sin = carve(&c, n * half, f4);
-    s->partial = carve(&c, s->partials, f4);
+    s->cos = clsa_carve(&c, n * half, f4);
+    s->sin = clsa_carve(&c, n * half, f4);
+    s->partial = clsa_carve(&c, s->partials, f4);
     if (hp->mixer == CLSA_MIXER_GATED_RETENTION) {
-        s->decay = carve(&c, n * hp->self.h, f4);
+        s->decay = clsa_carve(&c, n * hp->self.h, f4);
         s->retention =
-            carve(&c, s->threads * clsa_retention_scratch(hp->self.e), f4);
+            clsa_carve(&c, s->threads * clsa_retention_scratch(hp->self.e), f4);
     }
-    s->logits = carve(&c, m * hp->vocab, f4);
-    s->index_k = carve(&c, n * hp->index_size, f4);
-    s->index_x = carve(&c, m * hp->index_size, f4);
-    s->index_q = carve(&c, m * hp->index_size, sizeof(int16_t));
-    s->query = carve(&c, m, sizeof *s->query);
-    s->candidates = carve(&c, s->threads, sizeof *s->candidates);
-    s->best_count = carve(&c, m * s->threads, sizeof *s->best_count);
-    s->best = carve(&c, m * s->threads * s->k, sizeof *s->best);
-    s->merge = carve(&c, m * s->threads * s->k, sizeof *s->merge);
-    s->policy = carve(&c, m * s->each, f4);
-    s->column = carve(&c, n, sizeof *s->column);
-    s->wanted = carve(&c, n, sizeof *s->wanted);
+    s->logits = clsa_carve(&c, m * hp->vocab, f4);
+    s->index_k = clsa_carve(&c, n * hp->index_size, f4);
+    s->index_x = clsa_carve(&c, m * hp->index_size, f4);
+    s->index_q = clsa_carve(&c, m * hp->index_size, sizeof(int16_t));
+    s->query = clsa_carve(&c, m, sizeof *s->query);
+    s->candidates = clsa_carve(&c, s->threads, sizeof *s->candidates);
+    s->best_count = clsa_carve(&c, m * s->threads, sizeof *s->best_count);
+    s->best = clsa_carve(&c, m * s->threads * s->k, sizeof *s->best);
+    s->merge = clsa_carve(&c, m * s->threads * s->k, sizeof *s->merge);
+    s->policy = clsa_carve(&c, m * s->each, f4);
+    s->column = clsa_carve(&c, n, sizeof *s->column);
+    s->wanted = clsa_carve(&c, n, sizeof *s->wanted);
     return c.used;
 }
 

@@ -89,9 +89,8 @@ static void page_release(const struct clsa_cache *cache, struct clsa_page *page)
     const size_t bytes = cache->layout.page_bytes;
     if (!page || atomic_fetch_sub(&page->owners, 1) > 1)
         return;
-    clsa_mem_unmap(page->data, bytes);
+    clsa_budget_unmap(cache->budget, page->data, bytes);
     clsa_mem_free(page);
-    clsa_budget_give(cache->budget, bytes);
 }
 
 /* Page i of a cache, on the node that the pages of this number belong to. */
@@ -99,12 +98,13 @@ static clsa_status page_new(const struct clsa_cache *cache, size_t i,
                             struct clsa_page **new, clsa_error *error)
 {
     size_t bytes = cache->layout.page_bytes;
-    CLSA_TRY(clsa_budget_take(cache->budget, bytes, "a cache page", error));
     struct clsa_page *page = clsa_mem_calloc(1, sizeof *page);
-    if (!page || !(page->data = clsa_mem_map(bytes))) {
+    if (!page)
+        return clsa_fail_memory(error, "a cache page", sizeof *page);
+    page->data = clsa_budget_map(cache->budget, bytes, "a cache page", error);
+    if (!page->data) {
         clsa_mem_free(page);
-        clsa_budget_give(cache->budget, bytes);
-        return clsa_fail_memory(error, "a cache page", bytes);
+        return CLSA_ERR_MEMORY;
     }
     atomic_init(&page->owners, 1);
     clsa_team_bind(cache->team, page->data, bytes,

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "src/base/mem.h"
+#include "src/engine/products.h"
 #include "src/engine/tiles.h"
 
 enum { QUERIES = 256, KEYS = CLSA_TILE_KEYS };
@@ -44,45 +45,37 @@ struct group {
 
 /* ------------------------------------------------------------------ memory */
 
-static void *take(const struct clsa_tiles *t, size_t *used, size_t size)
-{
-    size_t at = *used;
-    *used += clsa_round_up(size, CLSA_CACHE_LINE);
-    return t->block ? (char *)t->block + at : NULL;
-}
-
 /* Cuts the block, or counts its bytes. */
 static size_t lay_out(struct clsa_tiles *t)
 {
-    const size_t size = clsa_gemm_size(t->type), e = t->e;
-    size_t used = 0;
+    struct clsa_carver c = {t->block, 0};
+    const size_t size = clsa_gemm_size(t->type), f4 = sizeof(float);
+    const size_t e = t->e;
     for (unsigned i = 0; i < t->threads; i++) {
         struct bench *b = &t->benches[i];
-        b->x = take(t, &used, QUERIES * e * size);
-        b->plain = take(t, &used, KEYS * e * size);
-        b->k = take(t, &used, clsa_gemm_bytes(t->scores));
-        b->v = take(t, &used, clsa_gemm_bytes(t->values));
-        b->score = take(t, &used, QUERIES * KEYS * sizeof(float));
+        b->x = clsa_carve(&c, QUERIES * e, size);
+        b->plain = clsa_carve(&c, KEYS * e, size);
+        b->k = clsa_carve(&c, clsa_gemm_bytes(t->scores), 1);
+        b->v = clsa_carve(&c, clsa_gemm_bytes(t->values), 1);
+        b->score = clsa_carve(&c, QUERIES * KEYS, f4);
         b->p = t->format == CLSA_F32 ? (unsigned char *)b->score
-                                     : take(t, &used, QUERIES * KEYS * size);
-        b->part = take(t, &used, QUERIES * e * sizeof(float));
-        b->out = take(t, &used, QUERIES * e * sizeof(float));
-        b->max = take(t, &used, QUERIES * sizeof(float));
-        b->sum = take(t, &used, QUERIES * sizeof(float));
-        b->scale = take(t, &used, QUERIES * sizeof(float));
-        b->begin = take(t, &used, QUERIES);
-        b->end = take(t, &used, QUERIES);
+                                     : clsa_carve(&c, QUERIES * KEYS, size);
+        b->part = clsa_carve(&c, QUERIES * e, f4);
+        b->out = clsa_carve(&c, QUERIES * e, f4);
+        b->max = clsa_carve(&c, QUERIES, f4);
+        b->sum = clsa_carve(&c, QUERIES, f4);
+        b->scale = clsa_carve(&c, QUERIES, f4);
+        b->begin = clsa_carve(&c, QUERIES, 1);
+        b->end = clsa_carve(&c, QUERIES, 1);
     }
-    return used;
+    return c.used;
 }
 
 void clsa_tiles_close(struct clsa_tiles *t)
 {
     if (!t)
         return;
-    if (t->block)
-        clsa_budget_give(t->room, t->bytes);
-    clsa_mem_unmap(t->block, t->bytes);
+    clsa_budget_unmap(t->room, t->block, t->bytes);
     clsa_gemm_close(t->scores);
     clsa_gemm_close(t->values);
     clsa_mem_free(t->benches);
@@ -93,19 +86,20 @@ static clsa_status fill_tiles(struct clsa_tiles *t, clsa_error *error)
 {
     static const char *const what = "attention of a prompt";
     t->benches = clsa_mem_calloc(t->threads, sizeof *t->benches);
-    t->scores = clsa_gemm_open(t->type, QUERIES, KEYS, t->e, CLSA_GEMM_ROWS,
-                               t->threads, 1);
-    t->values = clsa_gemm_open(t->type, QUERIES, t->e, KEYS, CLSA_GEMM_COLUMNS,
-                               t->threads, 1);
-    if (!t->benches || !t->scores || !t->values)
+    if (!t->benches)
         return clsa_fail_memory(error, what, t->threads * sizeof *t->benches);
+    t->scores = clsa_product_open(t->type, QUERIES, KEYS, t->e, CLSA_GEMM_ROWS,
+                                  t->threads, error);
+    if (!t->scores)
+        return CLSA_ERR_MEMORY;
+    t->values = clsa_product_open(t->type, QUERIES, t->e, KEYS,
+                                  CLSA_GEMM_COLUMNS, t->threads, error);
+    if (!t->values)
+        return CLSA_ERR_MEMORY;
     t->bytes = lay_out(t);
-    CLSA_TRY(clsa_budget_take(t->room, t->bytes, what, error));
-    t->block = clsa_mem_map(t->bytes);
-    if (!t->block) {
-        clsa_budget_give(t->room, t->bytes);
-        return clsa_fail_memory(error, what, t->bytes);
-    }
+    t->block = clsa_budget_map(t->room, t->bytes, what, error);
+    if (!t->block)
+        return CLSA_ERR_MEMORY;
     lay_out(t);
     return CLSA_OK;
 }
