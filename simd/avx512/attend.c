@@ -73,29 +73,32 @@ INLINE void load_split(__m512 v[2], const void *row, size_t j, size_t n,
     }
 }
 
+/* The values of v that `first` names, and those `step` behind each. */
+INLINE void permute(__m512 v[2], __m512i first, int step)
+{
+    const __m512 a = v[0], b = v[1];
+    v[0] = _mm512_permutex2var_ps(a, first, b);
+    v[1] = _mm512_permutex2var_ps(
+        a, _mm512_add_epi32(first, _mm512_set1_epi32(step)), b);
+}
+
 /* Floats to the order of load_split, and back. */
 INLINE void split(__m512 v[2], enum clsa_format format)
 {
-    const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18,
-                                           20, 22, 24, 26, 28, 30);
-    if (format != CLSA_BF16)
-        return;
-    __m512 a = v[0], b = v[1];
-    v[0] = _mm512_permutex2var_ps(a, even, b);
-    v[1] = _mm512_permutex2var_ps(
-        a, _mm512_add_epi32(even, _mm512_set1_epi32(1)), b);
+    if (format == CLSA_BF16)
+        permute(v,
+                _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24,
+                                  26, 28, 30),
+                1);
 }
 
 INLINE void unsplit(__m512 v[2], enum clsa_format format)
 {
-    const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5,
-                                          21, 6, 22, 7, 23);
-    if (format != CLSA_BF16)
-        return;
-    __m512 a = v[0], b = v[1];
-    v[0] = _mm512_permutex2var_ps(a, low, b);
-    v[1] = _mm512_permutex2var_ps(
-        a, _mm512_add_epi32(low, _mm512_set1_epi32(8)), b);
+    if (format == CLSA_BF16)
+        permute(v,
+                _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6,
+                                  22, 7, 23),
+                8);
 }
 
 /* Four values of each head of a tile side by side; heads from r on are 0. */
