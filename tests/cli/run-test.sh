@@ -36,8 +36,8 @@ if [ -n "${CLSA_EMULATOR:-}" ]; then
     chmod +x "$folder/clsa"
     program=$folder/clsa
 fi
-mkdir "$folder/work"
-ln -s "$model" "$folder/work/model.gguf"
+mkdir "$folder/here"
+ln -s "$model" "$folder/here/model.gguf"
 
 clsa() {
     local status=0
@@ -49,5 +49,5 @@ clsa() {
 export -f clsa
 export program CLSA_MODEL=model.gguf data="${test%/*}"
 
-(cd "$folder/work" && bash -u "$test") >"$folder/out" 2>&1 || true
+(cd "$folder/here" && bash -u "$test") >"$folder/out" 2>&1 || true
 diff -u "${test%.sh}.out" "$folder/out"
