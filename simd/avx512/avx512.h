@@ -33,6 +33,8 @@ enum {
        read as one stream. Scan of bf16 keys, share of the read loop: 512 58 %,
        1024 68 %, 1536 80 %, 2560 86 %, 4096 66 % (Intel, family 6 model 167) */
     STREAM_AHEAD = 2560,
+    /* the same for the products of one column */
+    UNIT_AHEAD = 3072,
 };
 
 /* Loops over register arrays have to disappear; -O2 does it only if told. */

@@ -24,7 +24,7 @@
  * whose kernel for one column is the better one: it is bound by memory, and
  * turning the weights for one product each takes longer than adding across (28
  * against 21 GB/s of Q8_0 where a plain loop reads 33; Xeon, 2 threads,
- * November 2026).
+ * November 2026). With VNNI it is that of matvec_vnni.h.
  */
 #include "simd/avx512/transpose.h"
 
