@@ -115,9 +115,6 @@ struct unit {
     const struct column_unit *c;
 };
 
-/* Nothing is moved across it, and v is computed before. */
-#define PIN(v) __asm__ volatile("" : "+v"(v) : : "memory")
-
 /* Part k of quad h of stretch s, and one line of memory that will be used some
    units later. */
 INLINE __m512i one_part(struct scales *to, const uint8_t *w, const int8_t *x,
@@ -127,17 +124,9 @@ INLINE __m512i one_part(struct scales *to, const uint8_t *w, const int8_t *x,
     const size_t line = (s / 4 * 8 + h * 4) * PARTS + k * 4 + s % 4;
     __m512i dot = dot_part(w + s * STRETCH_BYTES + first * BLOCK_BYTES,
                            x + first * CLSA_BLOCK, to[h * PARTS + k].of[s]);
-    _mm_prefetch((const char *)w + UNIT_AHEAD + line * 64, _MM_HINT_T0);
+    ask(w + UNIT_AHEAD + line * 64);
     PIN(dot);
     return dot;
-}
-
-INLINE __m512i add_pairs(__m512i v, __m512i w)
-{
-    __m512i sum = _mm512_add_epi32(_mm512_unpacklo_epi32(v, w),
-                                   _mm512_unpackhi_epi32(v, w));
-    PIN(sum);
-    return sum;
 }
 
 /* A quarter of the way of part k. */
@@ -146,10 +135,12 @@ INLINE void reduce(struct reduction *r, const struct group *of, size_t k,
 {
     switch (step) {
     case 0:
-        r->a = add_pairs(of->v[k][0], of->v[k][1]);
+        r->a = add_pairs_epi32(of->v[k][0], of->v[k][1]);
+        PIN(r->a);
         break;
     case 1:
-        r->b = add_pairs(of->v[k][2], of->v[k][3]);
+        r->b = add_pairs_epi32(of->v[k][2], of->v[k][3]);
+        PIN(r->b);
         break;
     case 2:
         r->sums[k] = _mm512_add_epi32(_mm512_unpacklo_epi64(r->a, r->b),
@@ -159,9 +150,7 @@ INLINE void reduce(struct reduction *r, const struct group *of, size_t k,
     default:
         if (k == 0)
             break;
-        r->sums[0] = _mm512_add_epi32(
-            _mm512_shuffle_i32x4(r->sums[0], r->sums[k], 0x88),
-            _mm512_shuffle_i32x4(r->sums[0], r->sums[k], 0xdd));
+        r->sums[0] = add_lanes_epi32(r->sums[0], r->sums[k]);
         PIN(r->sums[0]);
     }
 }
@@ -257,8 +246,7 @@ INLINE __m512 read_unit(struct unit *u, const uint8_t *w,
         }
         before = now;
         if (h) /* a unit has some lines more than parts */
-            _mm_prefetch((const char *)w + UNIT_AHEAD + (32 * PARTS + g) * 64,
-                         _MM_HINT_T0);
+            ask(w + UNIT_AHEAD + (32 * PARTS + g) * 64);
     }
     u->last = before;
     turn_scales(u->scales, u->read);
