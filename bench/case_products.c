@@ -77,7 +77,7 @@ static int open_columns(struct product *p, size_t n)
     *a = (struct clsa_act){
         .n = n, .len = WIDEST, .ldx = WIDEST, .ldq = WIDEST, .ldd = n};
     a->x = malloc(n * WIDEST * sizeof *a->x);
-    a->q = malloc(n * WIDEST);
+    a->q = aligned_alloc(64, n * WIDEST); /* as the engine has it */
     a->d = malloc(n * WIDEST / CLSA_BLOCK * sizeof *a->d);
     a->sum = malloc(n * WIDEST / CLSA_BLOCK * sizeof *a->sum);
     p->y = malloc(n * p->rows * sizeof *p->y);

@@ -167,7 +167,7 @@ struct computing {
     struct clsa_peak_operands operands;
     float w[CLSA_PEAK_FMA_ROWS];
     float x[VALUES];
-    int8_t q[VALUES];
+    _Alignas(64) int8_t q[VALUES]; /* lines: a row of a tile is one */
 };
 
 /* Each thread reads operands of its own. */
@@ -212,7 +212,8 @@ double bench_product(const struct clsa_peak_loops *loops, unsigned product,
                      unsigned threads)
 {
     struct computing c = {.product = loops->product[product].run};
-    const double macs = 1.0 * CLSA_PEAK_ROWS * VALUES * CALLS * threads;
+    const double macs = 1.0 * CLSA_PEAK_ROWS * VALUES * CALLS * threads *
+                        (1 + loops->product[product].again);
     int i;
 
     for (i = 0; i < VALUES; i++) {

@@ -3,7 +3,8 @@
  * Detection of the bundles of cpu.h: CPUID and XCR0 on x86-64, the auxiliary
  * vector on AArch64 Linux, nothing elsewhere. An instruction set counts only
  * if the operating system saves its registers, which XCR0 tells: hypervisors
- * and kernels switch AVX-512 off there while CPUID still shows it.
+ * and kernels switch AVX-512 off there while CPUID still shows it. For tiles
+ * Linux wants to be asked as well, which allows them to the whole process.
  */
 #include "simd/cpu.h"
 
@@ -12,6 +13,10 @@
 #include <cpuid.h>
 #include <stdbool.h>
 #include <stdint.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 /* CPUID leaf 1, ECX; compilers take POPCNT for a part of AVX2 */
 #define FMA     (1u << 12)
@@ -27,13 +32,18 @@
 #define AVX512VL (1u << 31)
 /* leaf 7 subleaf 0, ECX */
 #define AVX512_VBMI (1u << 1)
+#define GFNI        (1u << 8)
 #define AVX512_VNNI (1u << 11)
+/* leaf 7 subleaf 0, EDX */
+#define AMX_TILE (1u << 24)
+#define AMX_INT8 (1u << 25)
 /* leaf 7 subleaf 1, EAX */
 #define AVX512_BF16 (1u << 5)
 
-/* Register files in XCR0: XMM and YMM; those, the opmasks and ZMM. */
-#define STATE_YMM 0x06u
-#define STATE_ZMM 0xe6u
+/* Register files in XCR0: XMM and YMM; those, the opmasks and ZMM; tiles. */
+#define STATE_YMM  0x06u
+#define STATE_ZMM  0xe6u
+#define STATE_TILE 0x60000u
 
 static bool has(unsigned word, unsigned bits)
 {
@@ -46,6 +56,17 @@ static uint32_t saved_state(void)
     uint32_t eax, edx;
     __asm__ volatile("xgetbv" : "=a"(eax), "=d"(edx) : "c"(0));
     return eax;
+}
+
+/* Whether this process may use tiles from now on. */
+static bool may_use_tiles(void)
+{
+#if defined(__linux__) && defined(SYS_arch_prctl)
+    enum { ARCH_REQ_XCOMP_PERM = 0x1023, XTILEDATA = 18 };
+    return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XTILEDATA) == 0;
+#else
+    return false;
+#endif
 }
 
 unsigned clsa_cpu_bundles(void)
@@ -67,10 +88,13 @@ unsigned clsa_cpu_bundles(void)
     if (!has(c, AVX512_VNNI | AVX512_VBMI))
         return bundles;
     bundles |= CLSA_CPU_AVX512VNNI;
+    const bool tiles =
+        has(state, STATE_TILE) && has(c, GFNI) && has(d, AMX_TILE | AMX_INT8);
     if (subleaves < 1 || !__get_cpuid_count(7, 1, &a, &b, &c, &d) ||
         !has(a, AVX512_BF16))
         return bundles;
-    return bundles | CLSA_CPU_AVX512BF16;
+    bundles |= CLSA_CPU_AVX512BF16;
+    return tiles && may_use_tiles() ? bundles | CLSA_CPU_AVX512AMX : bundles;
 }
 
 #elif defined(__aarch64__) && defined(__linux__)

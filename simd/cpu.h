@@ -13,13 +13,14 @@ enum clsa_cpu_bundle {
     CLSA_CPU_AVX512 = 1 << 1,     /* AVX-512 F, BW, DQ, VL */
     CLSA_CPU_AVX512VNNI = 1 << 2, /* AVX-512 VNNI, VBMI */
     CLSA_CPU_AVX512BF16 = 1 << 3, /* AVX-512 BF16 */
-    CLSA_CPU_NEON = 1 << 4,       /* Advanced SIMD of ARMv8.0 */
-    CLSA_CPU_NEON_DOTPROD = 1 << 5,
-    CLSA_CPU_NEON_I8MM = 1 << 6,
-    CLSA_CPU_NEON_BF16 = 1 << 7 /* beside I8MM where the CPU has it */
+    CLSA_CPU_AVX512AMX = 1 << 4,  /* AMX tiles, AMX INT8, GFNI */
+    CLSA_CPU_NEON = 1 << 5,       /* Advanced SIMD of ARMv8.0 */
+    CLSA_CPU_NEON_DOTPROD = 1 << 6,
+    CLSA_CPU_NEON_I8MM = 1 << 7,
+    CLSA_CPU_NEON_BF16 = 1 << 8 /* beside I8MM where the CPU has it */
 };
 
-/* The bundles of this CPU, or'ed. Asks the CPU at each call. */
+/* The bundles of this CPU, or'ed. Asks CPU and system at each call. */
 unsigned clsa_cpu_bundles(void);
 
 #endif /* CLSA_CPU_H */

@@ -39,6 +39,10 @@ static const struct level ladder[] = {
     {"avx512bf16", CLSA_CPU_AVX512BF16, clsa_simd_avx512bf16,
      clsa_peaks_avx512vnni},
 #endif
+#ifdef HAVE_SIMD_AVX512AMX
+    {"avx512amx", CLSA_CPU_AVX512AMX, clsa_simd_avx512amx,
+     clsa_peaks_avx512amx},
+#endif
 #ifdef HAVE_SIMD_NEON
     {"neon", CLSA_CPU_NEON, clsa_simd_neon, clsa_peaks_neon},
 #endif

@@ -55,6 +55,7 @@ struct clsa_peak_loops {
     struct {
         const char *name; /* the instructions, NULL behind the last */
         int full;         /* weights are -127..127; 0: 0..15 only */
+        unsigned again;   /* times that the sum is computed once more */
         clsa_peak_product *run;
     } product[CLSA_PEAK_PRODUCTS + 1];
 };
@@ -67,6 +68,7 @@ void clsa_peaks_ref(struct clsa_peak_loops *loops);
 void clsa_peaks_avx2(struct clsa_peak_loops *loops);
 void clsa_peaks_avx512(struct clsa_peak_loops *loops);
 void clsa_peaks_avx512vnni(struct clsa_peak_loops *loops);
+void clsa_peaks_avx512amx(struct clsa_peak_loops *loops);
 void clsa_peaks_neon(struct clsa_peak_loops *loops);
 void clsa_peaks_neon_dotprod(struct clsa_peak_loops *loops);
 void clsa_peaks_neon_i8mm(struct clsa_peak_loops *loops);

@@ -374,6 +374,7 @@ void clsa_simd_avx2(struct clsa_simd *table);
 void clsa_simd_avx512(struct clsa_simd *table);
 void clsa_simd_avx512vnni(struct clsa_simd *table);
 void clsa_simd_avx512bf16(struct clsa_simd *table);
+void clsa_simd_avx512amx(struct clsa_simd *table);
 void clsa_simd_neon(struct clsa_simd *table);
 void clsa_simd_neon_dotprod(struct clsa_simd *table);
 void clsa_simd_neon_i8mm(struct clsa_simd *table);

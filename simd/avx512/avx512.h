@@ -258,6 +258,10 @@ void clsa_index_avx512vnni(struct clsa_simd *table);
 /* level avx512bf16 */
 void clsa_index_avx512bf16(struct clsa_simd *table);
 
+/* level avx512amx */
+void clsa_matmul_q8_0_avx512amx(struct clsa_simd *table);
+void clsa_matmul_q4_0_avx512amx(struct clsa_simd *table);
+
 /* What an upper level falls back to where its own does not pay. */
 void clsa_scan_bf16_avx512(float *score, const uint16_t *key, size_t n,
                            size_t len, const struct clsa_index_query *query);

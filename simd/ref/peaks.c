@@ -62,7 +62,7 @@ void clsa_peaks_ref(struct clsa_peak_loops *loops)
         .read = read_ref,
         .gather = gather_ref,
         .fma = fma_ref,
-        .product = {{"scalar", 1, product_ref}}};
+        .product = {{"scalar", 1, 0, product_ref}}};
 
     *loops = all;
 }

@@ -268,6 +268,11 @@ static void check_matmul(struct test *t)
         check_product(t, t->quick ? 5 : 13, n, t->quick ? 32 : 96, TEST_PLAIN);
     for (int values = 0; values < TEST_VALUES; values++)
         check_product(t, 5, 3, t->quick ? 64 : 288, (enum test_values)values);
+    /* rows enough for kernels that take 16 at once and leave fewer to others */
+    for (size_t n = 2; b && n <= 18; n += t->quick ? 8 : 1)
+        check_product(t, 16 + n, n, t->quick ? 64 : 544, TEST_PLAIN);
+    for (int values = 0; b && values < TEST_VALUES; values++)
+        check_product(t, 16, 6, t->quick ? 64 : 288, (enum test_values)values);
     /* many columns and long ones: more than a kernel packs at once */
     if (t->quick) {
         check_product(t, 2, 5, 1056, TEST_PLAIN);
