@@ -50,6 +50,16 @@ INLINE void prefetch_row(const void *base, const struct clsa_rows *rows,
     prefetch_bytes(row_at(base, rows, i), bytes);
 }
 
+/* Rows of K that will be converted soon, from L2: sixteen that are read in a
+   row wait for each other, and memory for all of them. */
+INLINE void ask_row(const struct clsa_rows *rows, size_t i, size_t bytes)
+{
+    if (i >= rows->n)
+        return;
+    for (size_t at = 0; at < bytes; at += 64)
+        ask(row_at(rows->k, rows, i) + at);
+}
+
 /* Two vectors of the n values from j on, of which only the first 32 count;
    absent ones are 0. */
 INLINE void load_split(__m512 v[2], const void *row, size_t j, size_t n,
@@ -148,9 +158,10 @@ INLINE void store_scores(float (*p)[CLSA_ATTEND_ROWS], size_t i, size_t heads,
     UNROLL
     for (size_t h = 0; h < 4; h++)
         if (h < heads)
-            _mm512_storeu_ps(p[h] + i,
-                             _mm512_shuffle_f32x4(u[h / 2], u[h / 2 + 2],
-                                                  h % 2 ? 0xdd : 0x88));
+            _mm512_storeu_ps(
+                p[h] + i,
+                h % 2 ? _mm512_shuffle_f32x4(u[h / 2], u[h / 2 + 2], 0xdd)
+                      : _mm512_shuffle_f32x4(u[h / 2], u[h / 2 + 2], 0x88));
 }
 
 /*
@@ -177,12 +188,11 @@ INLINE void fetch_converted(const struct clsa_rows *rows, size_t i, size_t r,
 INLINE void fetch_multiplied(const struct clsa_rows *rows, size_t i, size_t r,
                              size_t bytes, bool ahead)
 {
-    if (ahead) {
+    if (ahead)
         fetch_next(rows, 0, 2 * i + LANES + r, bytes);
-        return;
-    }
-    prefetch_row(rows->k, rows, i + r + ATTEND_AHEAD, bytes);
-    prefetch_row(rows->v, rows, i + r, bytes);
+    else
+        prefetch_row(rows->v, rows, i + r, bytes);
+    ask_row(rows, i + r + ATTEND_AHEAD, bytes);
 }
 
 /* Up to VALUES values of sixteen rows from j on, as floats; `fetch`: with what
