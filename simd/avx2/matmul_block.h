@@ -104,7 +104,8 @@ INLINE __m256i column8(const void *p, size_t ld, size_t left)
     return _mm256_loadu_si256((const __m256i *)all);
 }
 
-/* The sum of up to 8 blocks of a row. */
+/* The sum of up to 8 blocks of a row, with a line of what comes later for each
+   of them while there are more. */
 INLINE float stretch(const uint8_t *row, const struct clsa_act *a, size_t c,
                      size_t b, size_t left)
 {
@@ -119,6 +120,9 @@ INLINE float stretch(const uint8_t *row, const struct clsa_act *a, size_t c,
         w[i] = row + k * BLOCK_BYTES;
         v[i] = dot_block(
             w[i], _mm256_loadu_si256((const __m256i *)(q + k * CLSA_BLOCK)));
+        if (i * 64 < STRETCH * BLOCK_BYTES)
+            clsa_ask((const char *)row + CLSA_AVX2_STREAM_AHEAD + i * 64);
+        CLSA_PIN(v[i]);
     }
     isum = clsa_isum8(v, WORDS);
     if (WORDS)
@@ -146,10 +150,6 @@ INLINE float dot(const uint8_t *row, const struct clsa_act *a, size_t c)
     float y = 0;
     size_t b = 0;
     for (; b + STRETCH <= blocks; b += STRETCH) {
-        UNROLL
-        for (size_t at = 0; at < STRETCH * BLOCK_BYTES; at += 64)
-            _mm_prefetch((const char *)row + CLSA_AVX2_STREAM_AHEAD + at,
-                         _MM_HINT_T0);
         y += stretch(row, a, c, b, STRETCH);
         row += STRETCH * BLOCK_BYTES;
     }
