@@ -17,5 +17,6 @@ void clsa_simd_avx512(struct clsa_simd *table)
     clsa_attend_avx512(table);
     clsa_score_avx512(table);
     clsa_merge_avx512(table);
+    clsa_gather_avx512(table);
     clsa_tile_avx512(table);
 }

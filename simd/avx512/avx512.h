@@ -246,6 +246,7 @@ void clsa_index_avx512(struct clsa_simd *table);
 void clsa_attend_avx512(struct clsa_simd *table);
 void clsa_score_avx512(struct clsa_simd *table);
 void clsa_merge_avx512(struct clsa_simd *table);
+void clsa_gather_avx512(struct clsa_simd *table);
 void clsa_tile_avx512(struct clsa_simd *table);
 
 /* level avx512vnni */
