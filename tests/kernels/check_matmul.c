@@ -248,6 +248,18 @@ static void check_sizes(const struct test *t, const size_t *rows, size_t nrows,
             check_product(t, rows[i], 1 + test_below(17), len[j], TEST_PLAIN);
 }
 
+/* Rows whose stretches of 256 values fill units of sixteen, and rows more. */
+static void check_one_column(const struct test *t)
+{
+    static const size_t len[] = {256, 768, 1280, 2048, 2816, 16384, 16640};
+    for (size_t i = 0; i < (t->quick ? 2 : TEST_COUNT(len)); i++) {
+        check_product(t, 16, 1, len[i], TEST_PLAIN);
+        check_product(t, 35, 1, len[i], TEST_PLAIN);
+    }
+    for (int values = 0; values < TEST_VALUES; values++)
+        check_product(t, 17, 1, t->quick ? 256 : 768, (enum test_values)values);
+}
+
 /* Few rows with all lengths, a few lengths with many rows, all columns, and
    all kinds of values. */
 static void check_matmul(struct test *t)
@@ -273,6 +285,7 @@ static void check_matmul(struct test *t)
         check_product(t, 16 + n, n, t->quick ? 64 : 544, TEST_PLAIN);
     for (int values = 0; b && values < TEST_VALUES; values++)
         check_product(t, 16, 6, t->quick ? 64 : 288, (enum test_values)values);
+    check_one_column(t);
     /* many columns and long ones: more than a kernel packs at once */
     if (t->quick) {
         check_product(t, 2, 5, 1056, TEST_PLAIN);
