@@ -9,16 +9,13 @@
  * in registers, rows in ascending order. In both, a converted row serves all
  * heads of the tile. Heads of a tile are independent of each other.
  *
- * Values are taken in pairs of vectors, SPLIT at a time; those of bf16 are the
- * even ones, then the odd ones: two instructions convert them where four would
- * keep their order.
+ * Values are taken in pairs of vectors, SPLIT at a time, see split.h.
  */
 #include <math.h>
 
-#include "simd/avx512/avx512.h"
+#include "simd/avx512/split.h"
 
 #define QUAD   4  /* heads of a tile, and values of each in a vector */
-#define SPLIT  32 /* values that are converted at once */
 #define VALUES 64 /* values of a row in one tile */
 #define CHUNKS (VALUES / QUAD)
 
@@ -50,65 +47,14 @@ INLINE void prefetch_row(const void *base, const struct clsa_rows *rows,
     prefetch_bytes(row_at(base, rows, i), bytes);
 }
 
-/* Rows of K that will be converted soon, from L2: sixteen that are read in a
-   row wait for each other, and memory for all of them. */
+/* Rows of K that will be converted soon: sixteen that are read in a row wait
+   for each other, and memory for all of them. */
 INLINE void ask_row(const struct clsa_rows *rows, size_t i, size_t bytes)
 {
     if (i >= rows->n)
         return;
     for (size_t at = 0; at < bytes; at += 64)
         ask(row_at(rows->k, rows, i) + at);
-}
-
-/* Two vectors of the n values from j on, of which only the first 32 count;
-   absent ones are 0. */
-INLINE void load_split(__m512 v[2], const void *row, size_t j, size_t n,
-                       enum clsa_format format)
-{
-    const uint16_t *half = (const uint16_t *)row + j;
-    if (format == CLSA_BF16) {
-        __m512i x = n >= SPLIT ? _mm512_loadu_si512(half)
-                               : _mm512_maskz_loadu_epi16((1u << n) - 1, half);
-        v[0] = _mm512_castsi512_ps(_mm512_slli_epi32(x, 16));
-        v[1] = _mm512_castsi512_ps(
-            _mm512_and_si512(x, _mm512_set1_epi32((int)0xffff0000)));
-    } else if (n >= SPLIT) {
-        v[0] = load16(row, j, format);
-        v[1] = load16(row, j + LANES, format);
-    } else {
-        v[0] = load_tail(row, j, first_lanes(n), format);
-        v[1] = n > LANES
-                   ? load_tail(row, j + LANES, first_lanes(n - LANES), format)
-                   : _mm512_setzero_ps();
-    }
-}
-
-/* The values of v that `first` names, and those `step` behind each. */
-INLINE void permute(__m512 v[2], __m512i first, int step)
-{
-    const __m512 a = v[0], b = v[1];
-    v[0] = _mm512_permutex2var_ps(a, first, b);
-    v[1] = _mm512_permutex2var_ps(
-        a, _mm512_add_epi32(first, _mm512_set1_epi32(step)), b);
-}
-
-/* Floats to the order of load_split, and back. */
-INLINE void split(__m512 v[2], enum clsa_format format)
-{
-    if (format == CLSA_BF16)
-        permute(v,
-                _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24,
-                                  26, 28, 30),
-                1);
-}
-
-INLINE void unsplit(__m512 v[2], enum clsa_format format)
-{
-    if (format == CLSA_BF16)
-        permute(v,
-                _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6,
-                                  22, 7, 23),
-                8);
 }
 
 /* Four values of each head of a tile side by side; heads from r on are 0. */

@@ -18,8 +18,9 @@
 #include "simd/simd.h"
 
 /*
- * Tuning. Measured on AMD EPYC (Zen 4, family 25 model 17, 1 MiB L2), 2 cores,
- * November 2026, gcc 12.
+ * Tuning. Measured on AMD EPYC (Zen 4, family 25 model 17, 1 MiB L2) where no
+ * CPU is named, or on Intel, family 6 model 167; 2 cores, November 2026,
+ * gcc 12.
  */
 enum {
     /* blocks of a panel that are packed at once: 4 KiB. A sum of as many goes
@@ -31,9 +32,10 @@ enum {
     ATTEND_AHEAD = 16,
     /* bytes that are asked for, into L1, ahead of their use where memory is
        read as one stream. Scan of bf16 keys, share of the read loop: 512 58 %,
-       1024 68 %, 1536 80 %, 2560 86 %, 4096 66 % (Intel, family 6 model 167) */
+       1024 68 %, 1536 80 %, 2560 86 %, 4096 66 % (Intel) */
     STREAM_AHEAD = 2560,
-    /* the same for the products of one column, and for index keys of a line */
+    /* the same for the products of one column (4608: a tenth slower), and for
+       index keys of a line (2560 and 8192: 1 to 3 % slower; Intel) */
     UNIT_AHEAD = 3072,
     LINES_AHEAD = 4608,
 };
@@ -48,6 +50,10 @@ enum {
 
 /* The vector v is computed, and nothing of memory is moved across. */
 #define PIN(v) __asm__ volatile("" : "+v"(v) : : "memory")
+
+/* Nothing of memory is moved across. Tile loads of GCC 12 do not say that they
+   read memory, nor loads of a tile configuration that they read all of it. */
+#define FENCE __asm__ volatile("" ::: "memory")
 
 /* Asks for a line, into L1, at this very place among what is pinned: compilers
    gather prefetches that they may move. */
@@ -70,10 +76,8 @@ INLINE size_t min_size(size_t a, size_t b)
 }
 
 /*
- * To L2, but for streams. What is asked for early overflows L1 together with
- * what is in use: with hint T0 the matmul of one column read cold memory at 10
- * GB/s and random rows came at half the speed, with T1 they reach the
- * machine's 28.
+ * To L2, at this very place, for what is used much later: with hint T0 random
+ * rows came at half the speed.
  */
 INLINE void prefetch(const void *p)
 {

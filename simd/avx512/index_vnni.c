@@ -32,7 +32,7 @@ INLINE struct split split_query(const int16_t *q, __mmask64 m)
     return s;
 }
 
-/* -128 * 256 * sum of high, lane by lane. */
+/* -128 * sum of high, lane by lane. */
 INLINE __m512i bias_of(struct split q)
 {
     return _mm512_sub_epi32(_mm512_setzero_si512(),
@@ -143,6 +143,7 @@ static void scan_lines(float *score, const uint8_t *key, const float *scales,
         for (size_t i = 0; i < LANES; i++)
             before[i] = now[i];
     }
+    UNROLL
     for (size_t i = 0; i < LANES; i++)
         add_up(&t, before, i);
     store_sums(score + n - LANES, scales + n - LANES, query->scale, t.all);

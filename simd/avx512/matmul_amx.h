@@ -45,9 +45,6 @@ struct panel {
 static void (*below)(float *y, size_t ldy, const void *w, size_t rows,
                      const struct clsa_act *a);
 
-/* Tile loads of GCC 12 do not say that they read memory. */
-#define FENCE __asm__ volatile("" ::: "memory")
-
 /* The lines of block b in the next panel, as in matmul_block.h: the share of a
    slot, between fences, so that the compiler leaves it where it stands. */
 INLINE void prefetch_next(const struct panel *p, size_t b, size_t slot)

@@ -56,7 +56,7 @@ INLINE void prefetch_next(const struct panel *p, size_t b, size_t slot,
         prefetch(p->next + b * bytes + at * 64);
 }
 
-/* The kernel of the level below. */
+/* The kernel for one column. */
 static void (*one_column)(float *y, size_t ldy, const void *w, size_t rows,
                           const struct clsa_act *a);
 

@@ -20,7 +20,7 @@ static void set_tiles(void)
     } tiles = {.palette = 1,
                .bytes = {64, 64, 64, 64, 64},
                .rows = {16, 4, 16, 4, 16}};
-    __asm__ volatile("" ::: "memory");
+    FENCE;
     _tile_loadconfig(&tiles);
 }
 
@@ -32,9 +32,9 @@ static void load_weights(const struct clsa_peak_operands *o)
         for (int l = 0; l < LANES; l++)
             __builtin_memcpy(w[k][l], o->w[l % CLSA_PEAK_ROWS] + 4 * (k % 2),
                              4);
-    __asm__ volatile("" ::: "memory");
+    FENCE;
     _tile_loadd(4, w, sizeof w[0]);
-    __asm__ volatile("" ::: "memory");
+    FENCE;
 }
 
 static void add_values(const struct clsa_peak_operands *o)

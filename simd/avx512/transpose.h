@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * transpose.h: the bytes of 16 rows as vectors of one dword a row, for the
- * matmul of weights in blocks (matmul_block.h, matmul_k.h).
+ * matmul of weights in blocks (matmul_block.h, matmul_k.h, matmul_amx.h).
  */
 #ifndef CLSA_AVX512_TRANSPOSE_H
 #define CLSA_AVX512_TRANSPOSE_H

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# avx512.sh [FOLDER]: checks the kernels of all levels for x86-64, in a machine
+# avx512.sh [FOLDER]: checks the kernels up to level avx512vnni, in a machine
 # with AVX-512 that Bochs emulates, built in FOLDER (build-avx512), or by an
 # earlier build there.
 #
