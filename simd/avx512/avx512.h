@@ -190,6 +190,14 @@ INLINE __m512i add_pairs_epi32(__m512i v, __m512i w)
                             _mm512_unpackhi_epi32(v, w));
 }
 
+/* The sums of the halves of lanes of 128 bits, a lane of v and one of w in
+   turns. */
+INLINE __m512i add_halves_epi32(__m512i v, __m512i w)
+{
+    return _mm512_add_epi32(_mm512_unpacklo_epi64(v, w),
+                            _mm512_unpackhi_epi64(v, w));
+}
+
 /* The sums of pairs of lanes of 128 bits, those of v and then those of w. */
 INLINE __m512i add_lanes_epi32(__m512i v, __m512i w)
 {
@@ -205,8 +213,7 @@ INLINE __m512i sum16_epi32(const __m512i v[LANES])
         a[i] = add_pairs_epi32(v[2 * i], v[2 * i + 1]);
     UNROLL
     for (int i = 0; i < 4; i++)
-        b[i] = _mm512_add_epi32(_mm512_unpacklo_epi64(a[2 * i], a[2 * i + 1]),
-                                _mm512_unpackhi_epi64(a[2 * i], a[2 * i + 1]));
+        b[i] = add_halves_epi32(a[2 * i], a[2 * i + 1]);
     UNROLL
     for (int i = 0; i < 2; i++)
         c[i] = add_lanes_epi32(b[2 * i], b[2 * i + 1]);

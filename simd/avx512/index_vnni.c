@@ -96,8 +96,7 @@ INLINE void add_up(struct sums *t, const __m512i v[LANES], size_t i)
         PIN(t->a[i]);
     } else if (i < 12) {
         const __m512i *a = t->a + 2 * (i - 8);
-        t->b[i - 8] = _mm512_add_epi32(_mm512_unpacklo_epi64(a[0], a[1]),
-                                       _mm512_unpackhi_epi64(a[0], a[1]));
+        t->b[i - 8] = add_halves_epi32(a[0], a[1]);
         PIN(t->b[i - 8]);
     } else if (i < 14) {
         t->c[i - 12] =

@@ -49,12 +49,9 @@ static void (*below)(float *y, size_t ldy, const void *w, size_t rows,
    slot, between fences, so that the compiler leaves it where it stands. */
 INLINE void prefetch_next(const struct panel *p, size_t b, size_t slot)
 {
-    const size_t bytes = (size_t)LANES * BLOCK_BYTES, lines = (bytes + 63) / 64;
-    const size_t from = slot * lines / SLOTS, to = (slot + 1) * lines / SLOTS;
+    const size_t bytes = (size_t)LANES * BLOCK_BYTES;
     FENCE;
-    UNROLL
-    for (size_t at = from; at < to; at++)
-        prefetch(p->next + b * bytes + at * 64);
+    prefetch_part(p->next + b * bytes, bytes, slot, SLOTS);
     FENCE;
 }
 

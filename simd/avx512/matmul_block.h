@@ -47,13 +47,9 @@ struct panel {
 INLINE void prefetch_next(const struct panel *p, size_t b, size_t slot,
                           size_t slots)
 {
-    const size_t bytes = (size_t)LANES * BLOCK_BYTES, lines = (bytes + 63) / 64;
-    const size_t from = slot * lines / slots, to = (slot + 1) * lines / slots;
-    if (!p->next)
-        return;
-    UNROLL
-    for (size_t at = from; at < to; at++)
-        prefetch(p->next + b * bytes + at * 64);
+    const size_t bytes = (size_t)LANES * BLOCK_BYTES;
+    if (p->next)
+        prefetch_part(p->next + b * bytes, bytes, slot, slots);
 }
 
 /* The kernel for one column. */

@@ -82,9 +82,7 @@ INLINE __m512 row_sum(const uint8_t *row, const float *x, size_t len,
 
     for (; j + 2 * LANES <= len; j += 2 * LANES) {
         for (size_t at = 0; at < step_bytes; at += 64)
-            _mm_prefetch((const char *)row + j / LANES * (step_bytes / 2) +
-                             STREAM_AHEAD + at,
-                         _MM_HINT_T0);
+            ask(row + j / LANES * (step_bytes / 2) + STREAM_AHEAD + at);
         sum = _mm512_fmadd_ps(load16(row, j, format), _mm512_loadu_ps(x + j),
                               sum);
         sum = _mm512_fmadd_ps(load16(row, j + LANES, format),

@@ -56,11 +56,8 @@ INLINE void begin_column(struct column *c)
             _mm512_set1_epi16(1));
     UNROLL
     for (int k = 0; k < 2; k++)
-        two[k] =
-            _mm512_add_epi32(_mm512_unpacklo_epi32(v[2 * k], v[2 * k + 1]),
-                             _mm512_unpackhi_epi32(v[2 * k], v[2 * k + 1]));
-    const __m512i sum = _mm512_add_epi32(_mm512_unpacklo_epi64(two[0], two[1]),
-                                         _mm512_unpackhi_epi64(two[0], two[1]));
+        two[k] = add_pairs_epi32(v[2 * k], v[2 * k + 1]);
+    const __m512i sum = add_halves_epi32(two[0], two[1]);
     _mm512_storeu_si512(c->start, _mm512_sub_epi32(_mm512_setzero_si512(),
                                                    _mm512_slli_epi32(sum, 5)));
 }

@@ -144,8 +144,7 @@ INLINE void reduce(struct reduction *r, const struct group *of, size_t k,
         PIN(r->b);
         break;
     case 2:
-        r->sums[k] = _mm512_add_epi32(_mm512_unpacklo_epi64(r->a, r->b),
-                                      _mm512_unpackhi_epi64(r->a, r->b));
+        r->sums[k] = add_halves_epi32(r->a, r->b);
         PIN(r->sums[k]);
         break;
     default:

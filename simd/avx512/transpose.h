@@ -8,6 +8,17 @@
 
 #include "simd/avx512/avx512.h"
 
+/* Asks for part `slot` of `slots` of the lines of `bytes` bytes. */
+INLINE void prefetch_part(const uint8_t *from, size_t bytes, size_t slot,
+                          size_t slots)
+{
+    const size_t lines = (bytes + 63) / 64;
+    const size_t end = (slot + 1) * lines / slots;
+    UNROLL
+    for (size_t line = slot * lines / slots; line < end; line++)
+        prefetch(from + line * 64);
+}
+
 /*
  * A word of each row, inserted one by one: sixteen short stores and one load
  * would wait, as they cannot be forwarded.
