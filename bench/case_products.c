@@ -31,7 +31,15 @@ static const struct {
                 {"matmul_q8_0", CLSA_Q8_0, BENCH_INT8},
                 {"matmul_q4_0", CLSA_Q4_0, BENCH_NIBBLES},
                 {"matmul_q4_k", CLSA_Q4_K, BENCH_NIBBLES},
-                {"matmul_q6_k", CLSA_Q6_K, BENCH_INT8}};
+                {"matmul_q6_k", CLSA_Q6_K, BENCH_INT8},
+                {"matmul_q4_1", CLSA_Q4_1, BENCH_NIBBLES},
+                {"matmul_q5_0", CLSA_Q5_0, BENCH_NIBBLES},
+                {"matmul_q5_1", CLSA_Q5_1, BENCH_NIBBLES},
+                {"matmul_q2_k", CLSA_Q2_K, BENCH_NIBBLES},
+                {"matmul_q3_k", CLSA_Q3_K, BENCH_INT8},
+                {"matmul_q5_k", CLSA_Q5_K, BENCH_NIBBLES},
+                {"matmul_iq4_nl", CLSA_IQ4_NL, BENCH_INT8},
+                {"matmul_iq4_xs", CLSA_IQ4_XS, BENCH_INT8}};
 
 static const size_t columns[] = {1, 8, 16};
 
@@ -53,13 +61,12 @@ static void product_pass(const struct bench_job *job,
     const struct product *p = job->operands;
     const unsigned char *w = job->memory->data + bench_offset(job);
     float *y = p->y;
-    size_t i, at, end, row;
-
-    for (i = 0; i < COUNT(matrices); i++) {
+    for (size_t i = 0; i < COUNT(matrices); i++) {
         struct clsa_act a = p->a;
-
+        size_t at, end;
+        a.scratch = bench_scratch(job, thread);
         a.len = matrices[i].len;
-        row = clsa_format_bytes(job->format, a.len);
+        const size_t row = clsa_format_bytes(job->format, a.len);
         bench_share(thread, threads, matrices[i].rows / UNIT, &at, &end);
         at *= UNIT, end *= UNIT;
         simd->matmul[job->format](y + at, p->rows, w + at * row, end - at, &a);
@@ -72,8 +79,6 @@ static int open_columns(struct product *p, size_t n)
 {
     const struct clsa_simd *ref = clsa_simd_table("ref");
     struct clsa_act *a = &p->a;
-    size_t c;
-
     *a = (struct clsa_act){
         .n = n, .len = WIDEST, .ldx = WIDEST, .ldq = WIDEST, .ldd = n};
     a->x = malloc(n * WIDEST * sizeof *a->x);
@@ -84,7 +89,7 @@ static int open_columns(struct product *p, size_t n)
     if (!a->x || !a->q || !a->d || !a->sum || !p->y)
         return -1;
     bench_uniform(a->x, n * WIDEST, 1);
-    for (c = 0; c < n; c++)
+    for (size_t c = 0; c < n; c++)
         ref->quantize(a->q + c * WIDEST, a->d + c, a->sum + c, n,
                       a->x + c * WIDEST, WIDEST);
     return 0;
@@ -94,12 +99,11 @@ static int open_product(struct bench_job *job, size_t i)
 {
     struct product *p = calloc(1, sizeof *p);
     const size_t n = columns[i % COUNT(columns)];
-    size_t j, values = 0;
-
+    size_t values = 0;
     job->operands = p;
     if (!p)
         return -1;
-    for (j = 0; j < COUNT(matrices); j++) {
+    for (size_t j = 0; j < COUNT(matrices); j++) {
         p->rows += matrices[j].rows;
         values += matrices[j].rows * matrices[j].len;
     }
@@ -128,7 +132,6 @@ static int open_product(struct bench_job *job, size_t i)
 static void close_product(struct bench_job *job)
 {
     struct product *p = job->operands;
-
     if (p) {
         free(p->a.x);
         free(p->a.q);
@@ -139,8 +142,8 @@ static void close_product(struct bench_job *job)
     free(p);
 }
 
-const struct bench_family bench_products = {COUNT(products) * COUNT(columns), 1,
-                                            product_name, open_product,
+const struct bench_family bench_products = {COUNT(products) * COUNT(columns),
+                                            true, product_name, open_product,
                                             close_product};
 
 /* -------------------------------------------------------------------- scan */
@@ -171,7 +174,6 @@ static void scan_pass(const struct bench_job *job, const struct clsa_simd *simd,
     const size_t scales = KEYS * LEN;
     float *score = s->score + (size_t)thread * BLOCK;
     size_t at, end;
-
     bench_share(thread, threads, KEYS / BLOCK, &at, &end);
     for (at *= BLOCK, end *= BLOCK; at < end; at += BLOCK)
         if (job->slot == offsetof(struct clsa_simd, scan_f32))
@@ -191,11 +193,9 @@ static void fill_i8(struct bench_job *job)
 {
     unsigned char *keys = job->memory->data;
     float x[LEN];
-    size_t i, j;
-
-    for (i = 0; i < BLOCK; i++) {
+    for (size_t i = 0; i < BLOCK; i++) {
         bench_uniform(x, LEN, i);
-        for (j = 0; j < LEN; j++)
+        for (size_t j = 0; j < LEN; j++)
             keys[i * LEN + j] = (unsigned char)(int8_t)(127 * x[j]);
     }
     bench_repeat(keys, KEYS * LEN, BLOCK * LEN, job->threads);
@@ -212,13 +212,11 @@ static int open_scan(struct bench_job *job, size_t i)
     static const size_t bytes[] = {LEN * 4, LEN * 2, LEN + 4};
     const size_t score_bytes = job->threads * BLOCK * sizeof(float);
     struct scan *s = calloc(1, sizeof *s + score_bytes);
-    size_t j;
-
     job->operands = s;
     if (!s)
         return -1;
     bench_uniform(s->x, LEN, 7);
-    for (j = 0; j < LEN; j++)
+    for (size_t j = 0; j < LEN; j++)
         s->q[j] = (int16_t)(32767 * s->x[j]);
     s->query = (struct clsa_index_query){s->x, s->q, 1 / 32767.0f};
     job->kernel = scans[i];
@@ -243,5 +241,5 @@ static void close_scan(struct bench_job *job)
     free(job->operands);
 }
 
-const struct bench_family bench_scans = {COUNT(scans), 1, scan_name, open_scan,
-                                         close_scan};
+const struct bench_family bench_scans = {COUNT(scans), true, scan_name,
+                                         open_scan, close_scan};

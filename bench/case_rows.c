@@ -4,6 +4,7 @@
  * lie in its L2, in rows of the sizes that shape 1b has.
  */
 #include <math.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,8 +20,17 @@ enum {
     HEAD = 64,
     KEYS = 512, /* K of all heads of a row */
     TILE = 64,  /* rows of W whose sums come together */
-    PARTS = 8,  /* merged to one */
-    PART = HEAD + 2
+    PARTS = 8,  /* combined to one */
+    PART = HEAD + 2,
+    HEADS = 16,                                    /* of an accumulation */
+    SUMS = VALUES / (HEADS * PART) * HEADS * PART, /* values of all */
+    QUERIES = VALUES / CLSA_TILE_KEYS
+};
+
+/* Of online softmax: the keys that each query sees, and its state. */
+struct online {
+    uint8_t begin[QUERIES], end[QUERIES];
+    float max[QUERIES], sum[QUERIES], scale[QUERIES];
 };
 
 /* Of one thread. `out` is what a pass writes. */
@@ -29,6 +39,7 @@ struct operands {
     union {
         unsigned char rows[VALUES * 4]; /* x in a row format */
         int32_t sums[VALUES];
+        struct online online;
     };
     union {
         float y[VALUES];
@@ -79,6 +90,20 @@ static void silu_mul(const struct clsa_simd *simd, struct operands *o,
 {
     (void)format;
     simd->silu_mul(o->out.y, o->x, o->z, VALUES);
+}
+
+static void gelu_mul(const struct clsa_simd *simd, struct operands *o,
+                     enum clsa_format format)
+{
+    (void)format;
+    simd->gelu_mul(o->out.y, o->x, o->z, VALUES);
+}
+
+static void softcap(const struct clsa_simd *simd, struct operands *o,
+                    enum clsa_format format)
+{
+    (void)format;
+    simd->softcap(o->out.y, VALUES, 30);
 }
 
 static void add(const struct clsa_simd *simd, struct operands *o,
@@ -134,15 +159,38 @@ static void softmax(const struct clsa_simd *simd, struct operands *o,
     simd->softmax(o->out.y, o->x, VALUES, 2);
 }
 
-static void attend_merge(const struct clsa_simd *simd, struct operands *o,
-                         enum clsa_format format)
+static void attend_combine(const struct clsa_simd *simd, struct operands *o,
+                           enum clsa_format format)
 {
     const size_t heads = VALUES / (PARTS * PART);
-
     (void)format;
     for (size_t i = 0; i < heads; i++)
-        simd->attend_merge(o->out.y + i * HEAD, o->z + i * PARTS * PART, PARTS,
-                           PART, HEAD);
+        simd->attend_combine(o->out.y + i * HEAD, o->z + i * PARTS * PART,
+                             PARTS, PART, HEAD);
+}
+
+static void attend_accumulate(const struct clsa_simd *simd, struct operands *o,
+                              enum clsa_format format)
+{
+    (void)format;
+    for (size_t i = 0; i < SUMS; i += HEADS * PART)
+        simd->attend_accumulate(o->out.y + i, PART, o->z + i, HEADS, HEAD);
+}
+
+static void softmax_online(const struct clsa_simd *simd, struct operands *o,
+                           enum clsa_format format)
+{
+    struct online *t = &o->online;
+    (void)format;
+    simd->softmax_online(o->out.y, QUERIES, t->begin, t->end, t->max, t->sum,
+                         t->scale);
+}
+
+static void scale_add(const struct clsa_simd *simd, struct operands *o,
+                      enum clsa_format format)
+{
+    (void)format;
+    simd->scale_add(o->out.y, o->x, o->z, VALUES / HEAD, HEAD);
 }
 
 static void score(const struct clsa_simd *simd, struct operands *o,
@@ -151,7 +199,6 @@ static void score(const struct clsa_simd *simd, struct operands *o,
     const struct clsa_rows rows = {.k = o->rows,
                                    .stride = clsa_format_bytes(format, KEYS),
                                    .n = VALUES / KEYS};
-
     simd->score[format](o->out.y, o->x, KEYS, &rows);
 }
 
@@ -171,9 +218,22 @@ static void store(const struct clsa_simd *simd, struct operands *o,
 static void restore(const struct bench_job *job)
 {
     struct operands *o = job->operands;
-
     for (unsigned i = 0; i < job->threads; i++)
         memcpy(o[i].out.y, o[i].x, sizeof o[i].x);
+}
+
+/* The same, and the state before the first tile. All keys are seen. */
+static void restore_online(const struct bench_job *job)
+{
+    struct operands *o = job->operands;
+    restore(job);
+    for (unsigned i = 0; i < job->threads; i++)
+        for (size_t j = 0; j < QUERIES; j++) {
+            o[i].online.begin[j] = 0;
+            o[i].online.end[j] = CLSA_TILE_KEYS;
+            o[i].online.max[j] = -INFINITY;
+            o[i].online.sum[j] = 0;
+        }
 }
 
 #define SLOT(name) offsetof(struct clsa_simd, name)
@@ -196,23 +256,25 @@ static void restore(const struct bench_job *job)
             WIDTH                                                              \
     }
 
-/* `moved`: bytes besides those of rows in the format. out: bytes; 0: those of
-   the rows. */
+/* `moved`: bytes moved in addition to the rows in the format. out: bytes of
+   the output; 0: the bytes of the rows. */
 static const struct {
     const char *kernel;
     size_t slot;
     enum clsa_format format;
     run *run;
     size_t moved;
-    int in_place;
+    bool in_place;
     size_t out;
-    int exact;
+    bool exact;
     size_t width;
 } kernels[] = {
     {"rms_norm", SLOT(rms_norm), 0, rms_norm, 8 * N, 0, 4 * N, 0, WIDTH},
     {"rms_norm", SLOT(rms_norm), 0, rms_norm_heads, 8 * N, 0, 4 * N, 0, HEAD},
     {"rope", SLOT(rope), 0, rope, 8 * N, 1, 4 * N, 0, HEAD},
     {"silu_mul", SLOT(silu_mul), 0, silu_mul, 12 * N, 0, 4 * N, 0, VALUES},
+    {"gelu_mul", SLOT(gelu_mul), 0, gelu_mul, 12 * N, 0, 4 * N, 0, VALUES},
+    {"softcap", SLOT(softcap), 0, softcap, 8 * N, 1, 4 * N, 0, VALUES},
     {"add", SLOT(add), 0, add, 12 * N, 1, 4 * N, 0, VALUES},
     {"quantize", SLOT(quantize), 0, quantize, 5 * N + N / 4, 0,
      sizeof((struct operands *)0)->out.act, 1, VALUES},
@@ -222,8 +284,13 @@ static const struct {
     {"filter", SLOT(filter), 0, filter, 4 * N, 0, 512, 1, VALUES},
     {"argmax", SLOT(argmax), 0, argmax, 4 * N, 0, sizeof(size_t), 1, VALUES},
     {"softmax", SLOT(softmax), 0, softmax, 8 * N, 0, 4 * N, 0, VALUES},
-    {"attend_merge", SLOT(attend_merge), 0, attend_merge, 4 * N + 4 * N / PARTS,
-     0, N / (PARTS * PART) * HEAD * 4, 0, HEAD},
+    {"attend_combine", SLOT(attend_combine), 0, attend_combine,
+     4 * N + 4 * N / PARTS, 0, N / (PARTS * PART) * HEAD * 4, 0, HEAD},
+    {"attend_accumulate", SLOT(attend_accumulate), 0, attend_accumulate,
+     12 * (size_t)SUMS, 1, 4 * (size_t)SUMS, 0, HEAD},
+    {"softmax_online", SLOT(softmax_online), 0, softmax_online, 8 * N, 1, 4 * N,
+     0, CLSA_TILE_KEYS},
+    {"scale_add", SLOT(scale_add), 0, scale_add, 12 * N, 1, 4 * N, 0, HEAD},
     SCORE("f32", CLSA_F32),
     SCORE("f16", CLSA_F16),
     SCORE("bf16", CLSA_BF16),
@@ -235,6 +302,14 @@ static const struct {
     LOAD("q4_0", CLSA_Q4_0),
     LOAD("q4_k", CLSA_Q4_K),
     LOAD("q6_k", CLSA_Q6_K),
+    LOAD("q4_1", CLSA_Q4_1),
+    LOAD("q5_0", CLSA_Q5_0),
+    LOAD("q5_1", CLSA_Q5_1),
+    LOAD("q2_k", CLSA_Q2_K),
+    LOAD("q3_k", CLSA_Q3_K),
+    LOAD("q5_k", CLSA_Q5_K),
+    LOAD("iq4_nl", CLSA_IQ4_NL),
+    LOAD("iq4_xs", CLSA_IQ4_XS),
     STORE("f32", CLSA_F32),
     STORE("f16", CLSA_F16),
     STORE("bf16", CLSA_BF16),
@@ -246,7 +321,6 @@ static void rows_pass(const struct bench_job *job, const struct clsa_simd *simd,
                       unsigned thread, unsigned threads)
 {
     struct operands *o = job->operands;
-
     (void)threads;
     kernels[job->number].run(simd, o + thread, job->format);
 }
@@ -275,16 +349,14 @@ static const char *rows_name(size_t i)
 static int open_rows(struct bench_job *job, size_t i)
 {
     const enum clsa_format format = kernels[i].format;
-    const int formats = kernels[i].run == load || kernels[i].run == store ||
-                        kernels[i].run == score;
+    const bool formats = kernels[i].run == load || kernels[i].run == store ||
+                         kernels[i].run == score;
     const size_t rows = clsa_format_bytes(format, VALUES);
     struct operands *o = calloc(job->threads, sizeof *o);
-    unsigned j;
-
     job->operands = o;
     if (!o)
         return -1;
-    for (j = 0; j < job->threads; j++) {
+    for (unsigned j = 0; j < job->threads; j++) {
         bench_uniform(o[j].x, VALUES, j);
         bench_uniform(o[j].z, VALUES, j + 99);
         if (kernels[i].run == rope)
@@ -294,8 +366,9 @@ static int open_rows(struct bench_job *job, size_t i)
         if (formats)
             bench_fill(o[j].rows, rows, format, WIDTH, 1);
     }
-    for (j = 0; j < VALUES; j++) /* the sums of weights of attend_merge */
-        if (kernels[i].run == attend_merge && j % PART == PART - 1)
+    /* the sums of weights of attend_combine */
+    for (unsigned j = 0; j < VALUES; j++)
+        if (kernels[i].run == attend_combine && j % PART == PART - 1)
             o[0].z[j] = 1 + o[0].z[j] * o[0].z[j];
     job->kernel = kernels[i].kernel;
     snprintf(job->size, sizeof job->size, "%zu values, %zu a row", N,
@@ -313,7 +386,9 @@ static int open_rows(struct bench_job *job, size_t i)
     job->out = (unsigned char *)&o->out;
     job->out_bytes = kernels[i].out ? kernels[i].out : rows;
     job->exact = kernels[i].exact;
-    job->restore = kernels[i].in_place ? restore : NULL;
+    job->restore = !kernels[i].in_place               ? NULL
+                   : kernels[i].run == softmax_online ? restore_online
+                                                      : restore;
     return 0;
 }
 
@@ -322,5 +397,5 @@ static void close_rows(struct bench_job *job)
     free(job->operands);
 }
 
-const struct bench_family bench_rows = {COUNT(kernels), 0, rows_name, open_rows,
-                                        close_rows};
+const struct bench_family bench_rows = {COUNT(kernels), false, rows_name,
+                                        open_rows, close_rows};

@@ -18,7 +18,7 @@ enum {
     KV_HEADS = 8,
     SHARED = 4, /* query heads of a KV head */
     SIZE = 64,  /* of a head */
-    PIECES = 2 * KV_HEADS,
+    PLANES = 2 * KV_HEADS,
     SELECTED = 2048,
     SCORES = 131072,
     LAYERS = 8,
@@ -26,7 +26,7 @@ enum {
     BATCH = 256 /* rows of one call of gather */
 };
 
-/* ------------------------------------------------------------------ select */
+/* -------------------------------------------------------------------- topk */
 
 struct selection {
     float score[SCORES];
@@ -35,45 +35,42 @@ struct selection {
 
 /* As the scan of an index does it: the k best of the first scores give a
    threshold, which rises whenever there are twice as many as are wanted. */
-static void select_pass(const struct bench_job *job,
-                        const struct clsa_simd *simd, unsigned thread,
-                        unsigned threads)
+static void topk_pass(const struct bench_job *job, const struct clsa_simd *simd,
+                      unsigned thread, unsigned threads)
 {
     struct selection *s = job->operands;
     float threshold = -INFINITY;
-    size_t n = 0, at, i, step = 4 * SELECTED;
-
+    size_t n = 0, step = 4 * SELECTED;
     (void)thread, (void)threads;
-    for (at = 0; at < SCORES; at += step) {
+    for (size_t at = 0; at < SCORES; at += step) {
         n += simd->filter(s->rank + n, s->score + at, step, (uint32_t)at,
                           threshold);
         if (n < 2 * SELECTED && at + step < SCORES)
             continue;
-        n = simd->select(s->rank, n, SELECTED, s->copy);
+        n = simd->topk(s->rank, n, SELECTED, s->copy);
         threshold = INFINITY;
-        for (i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++)
             threshold = fminf(threshold, clsa_rank_score(s->rank[i]));
     }
 }
 
-static int open_select(struct bench_job *job)
+static int open_topk(struct bench_job *job)
 {
     struct selection *s = malloc(sizeof *s);
-
     job->operands = s;
     if (!s)
         return -1;
     bench_uniform(s->score, SCORES, 3);
-    job->kernel = "select";
+    job->kernel = "topk";
     snprintf(job->size, sizeof job->size, "%d of %d scores", SELECTED, SCORES);
-    job->slot = offsetof(struct clsa_simd, select);
+    job->slot = offsetof(struct clsa_simd, topk);
     job->from = BENCH_CACHE;
     job->threads = 1;
     job->bytes = sizeof s->score;
-    job->pass = select_pass;
+    job->pass = topk_pass;
     job->out = (unsigned char *)s->rank;
     job->out_bytes = SELECTED * sizeof s->rank[0];
-    job->exact = 1;
+    job->exact = true;
     return 0;
 }
 
@@ -83,8 +80,8 @@ static int open_select(struct bench_job *job)
 struct rows {
     uint32_t *list;
     size_t blocks;
-    size_t head_bytes, row_bytes, strip;
-    unsigned char *packed; /* [PIECES][strip] */
+    size_t head_bytes, row_bytes, plane_bytes;
+    unsigned char *packed; /* [PLANES][plane_bytes] */
     uint32_t slot[SELECTED];
     float q[KV_HEADS * SHARED * SIZE];
     size_t layers;
@@ -95,38 +92,35 @@ struct rows {
 static int ascending(const void *a, const void *b)
 {
     const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
     return (x > y) - (x < y);
 }
 
 static int open_rows(struct bench_job *job, enum clsa_format format)
 {
     struct rows *r = calloc(1, sizeof *r);
-    size_t rows, i;
-
     job->operands = r;
     job->format = format;
     if (!r)
         return -1;
     r->head_bytes = clsa_format_bytes(format, SIZE);
-    r->row_bytes = PIECES * r->head_bytes;
-    r->strip = SELECTED * r->head_bytes + 192; /* as the engine does */
-    rows = job->memory->size / r->row_bytes / SELECTED * SELECTED;
+    r->row_bytes = PLANES * r->head_bytes;
+    r->plane_bytes = SELECTED * r->head_bytes + 192; /* as the engine does */
+    size_t rows = job->memory->size / r->row_bytes / SELECTED * SELECTED;
     r->blocks = rows / SELECTED;
     r->list = malloc(rows * sizeof *r->list);
-    r->packed = aligned_alloc(64, PIECES * r->strip);
+    r->packed = aligned_alloc(64, PLANES * r->plane_bytes);
     if (!r->list || !r->packed)
         return -1;
     bench_shuffle(r->list, rows);
-    for (i = 0; i < r->blocks; i++)
+    for (size_t i = 0; i < r->blocks; i++)
         qsort(r->list + i * SELECTED, SELECTED, sizeof *r->list, ascending);
     bench_shuffle(r->slot, SELECTED);
     bench_uniform(r->q, COUNT(r->q), 2);
-    for (i = 0; i < COUNT(r->q); i++)
+    for (size_t i = 0; i < COUNT(r->q); i++)
         r->q[i] /= 8;
-    for (i = 0; i < PIECES; i++)
-        bench_fill(r->packed + i * r->strip, SELECTED * r->head_bytes, format,
-                   SIZE, 1);
+    for (size_t i = 0; i < PLANES; i++)
+        bench_fill(r->packed + i * r->plane_bytes, SELECTED * r->head_bytes,
+                   format, SIZE, 1);
     bench_fill(job->memory->data, rows * r->row_bytes, format, SIZE,
                job->threads);
     r->layers = 1;
@@ -140,8 +134,7 @@ static int open_rows(struct bench_job *job, enum clsa_format format)
 static void close_rows(struct bench_job *job)
 {
     struct rows *r = job->operands;
-
-    if (r && job->slot != offsetof(struct clsa_simd, select)) {
+    if (r && job->slot != offsetof(struct clsa_simd, topk)) {
         free(r->list);
         free(r->packed);
     }
@@ -151,7 +144,6 @@ static void close_rows(struct bench_job *job)
 static const uint32_t *block(const struct bench_job *job)
 {
     const struct rows *r = job->operands;
-
     return r->list + job->turn % r->blocks * SELECTED;
 }
 
@@ -165,40 +157,38 @@ static void gather_pass(const struct bench_job *job,
     struct clsa_gather g = {.from = from,
                             .to = r->packed,
                             .n = BATCH,
-                            .pieces = PIECES,
-                            .piece = r->head_bytes,
-                            .strip = r->strip};
-    size_t at, end, i;
-
+                            .planes = PLANES,
+                            .row_bytes = r->head_bytes,
+                            .plane_bytes = r->plane_bytes};
+    size_t at, end;
     bench_share(thread, threads, SELECTED / BATCH, &at, &end);
     for (at *= BATCH, end *= BATCH; at < end; at += BATCH) {
-        for (i = 0; i < BATCH; i++)
+        for (size_t i = 0; i < BATCH; i++)
             from[i] = job->memory->data + list[at + i] * r->row_bytes;
         g.slot = r->slot + at;
         simd->gather(&g);
     }
 }
 
-/* K of head h at base + h * head, V `values` bytes further. */
+/* K of head h at base + h * head, V after the K of all heads. */
 static void attend_all(const struct bench_job *job,
                        const struct clsa_simd *simd, unsigned thread,
                        unsigned threads, struct clsa_rows rows,
-                       const uint32_t *order, size_t head, size_t values)
+                       const uint32_t *order, size_t head)
 {
     struct rows *r = job->operands;
     const unsigned char *base = rows.k;
     const size_t parts = r->used / PART;
-    size_t unit, end, layer;
-
     rows.n = PART;
-    for (layer = 0; layer < r->layers; layer++) {
+    rows.scratch = bench_scratch(job, thread);
+    for (size_t layer = 0; layer < r->layers; layer++) {
+        size_t unit, end;
         bench_share(thread, threads, KV_HEADS * parts, &unit, &end);
         for (; unit < end; unit++) {
             const size_t h = unit / parts;
-
             rows.k = base + h * head +
                      (order ? 0 : unit % parts * PART * rows.stride);
-            rows.v = (const unsigned char *)rows.k + values;
+            rows.v = (const unsigned char *)rows.k + KV_HEADS * head;
             rows.order = order ? order + unit % parts * PART : NULL;
             simd->attend[job->format](r->out[unit][0], r->q + h * SHARED * SIZE,
                                       SHARED, SIZE, &rows);
@@ -212,9 +202,7 @@ static void packed_pass(const struct bench_job *job,
 {
     const struct rows *r = job->operands;
     const struct clsa_rows rows = {.k = r->packed, .stride = r->head_bytes};
-
-    attend_all(job, simd, thread, threads, rows, r->slot, r->strip,
-               KV_HEADS * r->strip);
+    attend_all(job, simd, thread, threads, rows, r->slot, r->plane_bytes);
 }
 
 /* As many rows in order as there are in a window. */
@@ -223,10 +211,9 @@ static void window_pass(const struct bench_job *job,
                         unsigned threads)
 {
     const struct rows *r = job->operands;
-    const size_t strip = r->used * r->head_bytes;
+    const size_t plane_bytes = r->used * r->head_bytes;
     const struct clsa_rows rows = {.k = r->packed, .stride = r->head_bytes};
-
-    attend_all(job, simd, thread, threads, rows, NULL, strip, KV_HEADS * strip);
+    attend_all(job, simd, thread, threads, rows, NULL, plane_bytes);
 }
 
 static void gathered_pass(const struct bench_job *job,
@@ -246,18 +233,14 @@ static void scattered_pass(const struct bench_job *job,
     const struct rows *r = job->operands;
     const struct clsa_rows rows = {.k = job->memory->data,
                                    .stride = r->row_bytes};
-
-    attend_all(job, simd, thread, threads, rows, block(job), r->head_bytes,
-               KV_HEADS * r->head_bytes);
+    attend_all(job, simd, thread, threads, rows, block(job), r->head_bytes);
 }
 
 static int open_gather(struct bench_job *job)
 {
-    struct rows *r;
-
     if (open_rows(job, CLSA_BF16) != 0)
         return -1;
-    r = job->operands;
+    struct rows *r = job->operands;
     job->kernel = "gather";
     job->slot = offsetof(struct clsa_simd, gather);
     snprintf(job->size, sizeof job->size, "%d rows of %zu bytes", SELECTED,
@@ -266,22 +249,23 @@ static int open_gather(struct bench_job *job)
     job->bytes = (double)(SELECTED * r->row_bytes);
     job->pass = gather_pass;
     job->out = r->packed;
-    job->out_bytes = PIECES * r->strip;
-    job->exact = 1;
+    job->out_bytes = PLANES * r->plane_bytes;
+    job->exact = true;
     return 0;
 }
 
 static const char *set_name(size_t i)
 {
-    return i ? "gather" : "select";
+    return i ? "gather" : "topk";
 }
 
 static int open_set(struct bench_job *job, size_t i)
 {
-    return i ? open_gather(job) : open_select(job);
+    return i ? open_gather(job) : open_topk(job);
 }
 
-const struct bench_family bench_sets = {2, 1, set_name, open_set, close_rows};
+const struct bench_family bench_sets = {2, true, set_name, open_set,
+                                        close_rows};
 
 /* --------------------------------------------------------------- attention */
 
@@ -307,11 +291,9 @@ static const char *attention_name(size_t i)
 
 static int open_attention(struct bench_job *job, size_t i)
 {
-    struct rows *r;
-
     if (open_rows(job, attention[i].format) != 0)
         return -1;
-    r = job->operands;
+    struct rows *r = job->operands;
     r->layers = attention[i].layers;
     r->used = attention[i].rows;
     job->kernel = attention[i].kernel;
@@ -329,4 +311,4 @@ static int open_attention(struct bench_job *job, size_t i)
 }
 
 const struct bench_family bench_attention = {
-    COUNT(attention), 1, attention_name, open_attention, close_rows};
+    COUNT(attention), true, attention_name, open_attention, close_rows};

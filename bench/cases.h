@@ -6,6 +6,7 @@
 #ifndef CLSA_BENCH_CASES_H
 #define CLSA_BENCH_CASES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "bench/memory.h"
@@ -36,7 +37,7 @@ struct bench_job {
     /* What a pass writes, compared as floats, or bit for bit. */
     unsigned char *out;
     size_t out_bytes;
-    int exact;
+    bool exact;
     /* Puts operands that a pass changes back; NULL: there are none. */
     void (*restore)(const struct bench_job *job);
 
@@ -45,12 +46,18 @@ struct bench_job {
     size_t span; /* BENCH_ROWS: bytes of a row */
 
     /* Kept by the frame. */
-    size_t turn; /* number of the pass */
+    size_t turn;            /* number of the pass */
+    unsigned char *scratch; /* [threads][CLSA_KERNEL_SCRATCH] */
 };
+
+static inline void *bench_scratch(const struct bench_job *job, unsigned thread)
+{
+    return job->scratch + (size_t)thread * CLSA_KERNEL_SCRATCH;
+}
 
 struct bench_family {
     size_t count;
-    int streams; /* cases need job->memory */
+    bool streams; /* cases need job->memory */
     const char *(*name)(size_t i);
     /* Case i for job->threads threads. 0, or -1 for no memory. */
     int (*open)(struct bench_job *job, size_t i);
@@ -59,7 +66,7 @@ struct bench_family {
 
 extern const struct bench_family bench_products; /* matmul */
 extern const struct bench_family bench_scans;
-extern const struct bench_family bench_sets; /* select, gather */
+extern const struct bench_family bench_sets; /* topk, gather */
 extern const struct bench_family bench_attention;
 extern const struct bench_family bench_rows; /* all others, in L2 */
 

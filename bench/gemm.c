@@ -30,17 +30,16 @@ static int open_product(struct product *p, enum clsa_gemm_type type,
                         unsigned threads)
 {
     const size_t size = clsa_gemm_size(type);
-
     memset(p, 0, sizeof *p);
     p->gemm = clsa_gemm_open(type, PEAK_M, PEAK_N, PEAK_K, CLSA_GEMM_ROWS, 1,
                              threads);
-    if (p->gemm == NULL)
+    if (!p->gemm)
         return -1;
     p->x = malloc((size_t)PEAK_M * PEAK_K * size);
     p->w = malloc((size_t)PEAK_N * PEAK_K * size);
     p->packed = aligned_alloc(64, (clsa_gemm_bytes(p->gemm) + 63) / 64 * 64);
     p->y = malloc((size_t)PEAK_M * PEAK_N * sizeof(float));
-    if (p->x == NULL || p->w == NULL || p->packed == NULL || p->y == NULL)
+    if (!p->x || !p->w || !p->packed || !p->y)
         return -1;
     memset(p->x, 0x3e, (size_t)PEAK_M * PEAK_K * size);
     memset(p->w, 0x3d, (size_t)PEAK_N * PEAK_K * size);
@@ -50,15 +49,13 @@ static int open_product(struct product *p, enum clsa_gemm_type type,
 double bench_gemm(enum clsa_gemm_type type, unsigned threads)
 {
     const double flop = 2.0 * PEAK_M * PEAK_N * PEAK_K;
-    double seconds[PRODUCTS];
     struct product p;
-    int i, failed = open_product(&p, type, threads);
-
+    int failed = open_product(&p, type, threads);
     if (!failed) /* does not count */
         failed = clsa_gemm_run(p.gemm, 0, p.y, p.x, p.packed);
-    for (i = 0; i < PRODUCTS && !failed; i++) {
+    double seconds[PRODUCTS];
+    for (int i = 0; i < PRODUCTS && !failed; i++) {
         const double start = bench_now();
-
         failed = clsa_gemm_run(p.gemm, 0, p.y, p.x, p.packed);
         seconds[i] = bench_now() - start;
     }

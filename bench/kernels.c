@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Times of kernels beside the limits they run into; see kernels.h. */
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,7 @@ struct frame {
     unsigned levels;
     struct bench_buffer cache; /* CACHE_BYTES for each thread */
     struct bench_buffer memory;
+    struct bench_buffer scratch; /* of the kernels, for each thread */
 };
 
 /* ----------------------------------------------------------------- operands */
@@ -40,9 +42,7 @@ struct frame {
 void bench_uniform(float *x, size_t n, uint64_t seed)
 {
     uint64_t state = seed * 2 + 1;
-    size_t i;
-
-    for (i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         state = state * 6364136223846793005u + 1442695040888963407u;
         x[i] = (float)(int32_t)(state >> 32) * 0x1p-31f;
     }
@@ -57,7 +57,6 @@ static void repeat_work(void *context, unsigned thread, unsigned threads)
 {
     const struct repeating *f = context;
     size_t begin, end;
-
     bench_share(thread, threads, f->bytes / f->pattern, &begin, &end);
     for (; begin < end; begin++)
         if (begin > 0)
@@ -68,7 +67,6 @@ void bench_repeat(void *data, size_t bytes, size_t pattern, unsigned threads)
 {
     struct repeating f = {data, bytes, pattern};
     const size_t rest = bytes % pattern;
-
     bench_run(threads, repeat_work, &f);
     memcpy(f.data + bytes - rest, f.data, rest);
 }
@@ -80,9 +78,7 @@ void bench_fill(void *data, size_t bytes, enum clsa_format format, size_t len,
     const size_t row = clsa_format_bytes(format, len);
     const size_t pattern = row * (bytes / row < 64 ? 1 : 64);
     float *x = malloc(len * sizeof *x);
-    size_t at;
-
-    for (at = 0; x && at < pattern; at += row) {
+    for (size_t at = 0; x && at < pattern; at += row) {
         bench_uniform(x, len, at);
         ref->store[format]((char *)data + at, x, len);
     }
@@ -102,9 +98,7 @@ static void pass_work(void *context, unsigned thread, unsigned threads)
 {
     const struct sampling *s = context;
     struct bench_job mine = *s->job;
-    unsigned i;
-
-    for (i = 0; i < s->passes; i++, mine.turn++)
+    for (unsigned i = 0; i < s->passes; i++, mine.turn++)
         s->job->pass(&mine, s->simd, thread, threads);
 }
 
@@ -112,7 +106,6 @@ static void pass_work(void *context, unsigned thread, unsigned threads)
 static double sample(struct sampling *s)
 {
     const double seconds = bench_run(s->job->threads, pass_work, s);
-
     s->job->turn += s->passes;
     return seconds / s->passes;
 }
@@ -132,8 +125,7 @@ static void limit_work(void *context, unsigned thread, unsigned threads)
     const struct limit *l = context;
     const struct bench_job *job = l->job;
     const unsigned char *data = l->frame->cache.data + thread * CACHE_BYTES;
-    size_t bytes = CACHE_BYTES, begin, end, i;
-
+    size_t bytes = CACHE_BYTES, begin, end;
     if (job->from == BENCH_MEMORY) {
         bench_share(thread, threads, job->span / CLSA_PEAK_UNIT, &begin, &end);
         bytes = (end - begin) * CLSA_PEAK_UNIT;
@@ -141,7 +133,7 @@ static void limit_work(void *context, unsigned thread, unsigned threads)
                l->turn % (job->memory->size / job->span) * job->span +
                begin * CLSA_PEAK_UNIT;
     }
-    for (i = 0; i < l->passes; i++)
+    for (size_t i = 0; i < l->passes; i++)
         sink = l->loops->read(data, bytes, l->ahead);
 }
 
@@ -152,7 +144,6 @@ static double limit_gbs(struct limit *l)
                              ? (double)l->job->span
                              : (double)CACHE_BYTES * threads;
     const double seconds = bench_run(threads, limit_work, l);
-
     l->turn++;
     return bytes * (double)l->passes / seconds * 1e-9;
 }
@@ -163,13 +154,11 @@ static void prepare_limit(struct limit *l)
 {
     static const size_t distances[] = {0, 1024, 2048, 4096};
     double best = 0;
-    size_t i, at = 0;
-
+    size_t at = 0;
     l->passes = l->job->from == BENCH_MEMORY ? 1 : 128;
-    for (i = 0; i < 2 * sizeof distances / sizeof distances[0]; i++) {
-        double gbs;
+    for (size_t i = 0; i < 2 * sizeof distances / sizeof distances[0]; i++) {
         l->ahead = distances[i / 2];
-        gbs = limit_gbs(l);
+        double gbs = limit_gbs(l);
         if (gbs > best) {
             best = gbs;
             at = l->ahead;
@@ -180,14 +169,13 @@ static void prepare_limit(struct limit *l)
 
 static void measure_arithmetic(struct level *level, unsigned threads)
 {
-    unsigned product;
-
     if (level->threads == threads)
         return;
     level->threads = threads;
     level->fma = bench_fma(level->loops, threads) / 2;
-    level->int8 = bench_best_product(level->loops, 1, threads, &product);
-    level->nibbles = bench_best_product(level->loops, 0, threads, &product);
+    unsigned product;
+    level->int8 = bench_best_product(level->loops, true, threads, &product);
+    level->nibbles = bench_best_product(level->loops, false, threads, &product);
 }
 
 static double arithmetic(const struct level *level, enum bench_units units)
@@ -205,13 +193,12 @@ static double arithmetic(const struct level *level, enum bench_units units)
 }
 
 /* What bounds the case: the slower one of its bytes and its products. */
-static void judge(struct bench_result *r, const struct bench_job *job,
+static void judge(struct bench_kernel_result *r, const struct bench_job *job,
                   double gbs, double gmacs)
 {
     static const char *const from[] = {"memory", "L2", "gather"};
     static const char *const units[] = {"", "fma", "int8", "int8"};
     const double moving = job->bytes / gbs, computing = job->macs / gmacs;
-
     r->gbs = job->bytes / r->ns;
     r->gflops = 2 * job->macs / r->ns;
     r->share = (moving > computing ? moving : computing) / r->ns;
@@ -225,7 +212,6 @@ static void judge(struct bench_result *r, const struct bench_job *job,
 static void run_once(struct bench_job *job, const struct clsa_simd *simd)
 {
     struct sampling s = {job, simd, 1};
-
     memset(job->out, POISON, job->out_bytes);
     if (job->restore)
         job->restore(job);
@@ -233,18 +219,16 @@ static void run_once(struct bench_job *job, const struct clsa_simd *simd)
     sample(&s);
 }
 
-/* Whether the output is that of ref, but for rounding. */
-static int same(const struct bench_job *job, const unsigned char *want)
+/* Whether the output equals the output of ref, except for rounding. */
+static bool same(const struct bench_job *job, const unsigned char *want)
 {
     const float *a = (const void *)job->out, *b = (const void *)want;
     float largest = 0, apart = 0;
-    size_t i;
-
     if (job->exact)
         return memcmp(job->out, want, job->out_bytes) == 0;
-    for (i = 0; i < job->out_bytes / sizeof *a; i++) {
+    for (size_t i = 0; i < job->out_bytes / sizeof *a; i++) {
         if (!(fabsf(a[i] - b[i]) <= 1e30f))
-            return 0;
+            return false;
         largest = fmaxf(largest, fabsf(b[i]));
         apart = fmaxf(apart, fabsf(a[i] - b[i]));
     }
@@ -252,15 +236,14 @@ static int same(const struct bench_job *job, const unsigned char *want)
 }
 
 static void time_level(struct frame *f, struct bench_job *job,
-                       struct level *level, struct bench_result *r)
+                       struct level *level, struct bench_kernel_result *r)
 {
     struct sampling s = {job, level->simd, 1};
     struct limit limit = {.frame = f, .job = job, .loops = level->loops};
-    double kernel[SAMPLES], gbs[SAMPLES], rows_gbs = 0;
-    unsigned samples = SAMPLES, i;
-    size_t ahead;
-
+    double rows_gbs = 0;
+    unsigned samples = SAMPLES;
     measure_arithmetic(level, job->threads);
+    size_t ahead;
     if (job->from == BENCH_ROWS)
         rows_gbs =
             bench_gather(level->loops, job->threads, job->memory, job->span,
@@ -271,7 +254,8 @@ static void time_level(struct frame *f, struct bench_job *job,
         samples = 1; /* ref */
     while (sample(&s) * s.passes < LEAST_SECONDS)
         s.passes *= 2;
-    for (i = 0; i < samples; i++) {
+    double kernel[SAMPLES], gbs[SAMPLES];
+    for (unsigned i = 0; i < samples; i++) {
         gbs[i] = job->from == BENCH_ROWS ? rows_gbs : limit_gbs(&limit);
         kernel[i] = sample(&s);
     }
@@ -283,26 +267,22 @@ static const void *version(const struct clsa_simd *table,
                            const struct bench_job *job)
 {
     const void *p;
-
     memcpy(&p, (const char *)table + job->slot, sizeof p);
     return p;
 }
 
 static enum bench_outcome run_levels(struct frame *f, struct bench_job *job,
-                                     struct bench_result *r)
+                                     struct bench_kernel_result *r)
 {
     unsigned char *want = malloc(job->out_bytes);
     enum bench_outcome outcome = BENCH_DONE;
     double ref = 0;
-    unsigned i;
-
     if (!want)
         return BENCH_NO_MEMORY;
     run_once(job, f->level[0].simd);
     memcpy(want, job->out, job->out_bytes);
-    for (i = 0; i < f->levels && outcome == BENCH_DONE; i++) {
+    for (unsigned i = 0; i < f->levels && outcome == BENCH_DONE; i++) {
         struct level *level = &f->level[i];
-
         if (i > 0 &&
             version(level->simd, job) == version(f->level[i - 1].simd, job))
             continue;
@@ -314,7 +294,7 @@ static enum bench_outcome run_levels(struct frame *f, struct bench_job *job,
         run_once(job, level->simd);
         if (!same(job, want))
             outcome = BENCH_DIFFERS;
-        else if (f->request->report(f->request->context, r) != 0)
+        else if (f->request->report(f->request->context, r))
             outcome = BENCH_ENDED;
     }
     free(want);
@@ -323,12 +303,12 @@ static enum bench_outcome run_levels(struct frame *f, struct bench_job *job,
 
 static enum bench_outcome run_case(struct frame *f,
                                    const struct bench_family *family, size_t i,
-                                   struct bench_result *r)
+                                   struct bench_kernel_result *r)
 {
-    struct bench_job job = {
-        .number = i, .threads = f->request->threads, .memory = &f->memory};
-    enum bench_outcome outcome;
-
+    struct bench_job job = {.number = i,
+                            .threads = f->request->threads,
+                            .memory = &f->memory,
+                            .scratch = f->scratch.data};
     if ((family->streams && !f->memory.data &&
          bench_buffer_open(&f->memory, bench_memory_bytes(), BENCH_HUGE,
                            job.threads) != 0) ||
@@ -339,18 +319,17 @@ static enum bench_outcome run_case(struct frame *f,
     r->kernel = job.kernel;
     r->threads = job.threads;
     memcpy(r->size, job.size, sizeof r->size);
-    outcome = run_levels(f, &job, r);
+    enum bench_outcome outcome = run_levels(f, &job, r);
     family->close(&job);
     return outcome;
 }
 
-static enum bench_outcome run_all(struct frame *f, struct bench_result *r)
+static enum bench_outcome run_all(struct frame *f,
+                                  struct bench_kernel_result *r)
 {
     enum bench_outcome outcome = BENCH_NO_KERNEL, last = BENCH_DONE;
-    size_t i, j;
-
-    for (i = 0; i < sizeof families / sizeof families[0]; i++)
-        for (j = 0; j < families[i]->count; j++)
+    for (size_t i = 0; i < sizeof families / sizeof families[0]; i++)
+        for (size_t j = 0; j < families[i]->count; j++)
             if (last == BENCH_DONE &&
                 (!f->request->filter ||
                  strstr(families[i]->name(j), f->request->filter)))
@@ -359,12 +338,11 @@ static enum bench_outcome run_all(struct frame *f, struct bench_result *r)
 }
 
 enum bench_outcome bench_kernels(const struct bench_kernels_request *request,
-                                 struct bench_result *wrong)
+                                 struct bench_kernel_result *wrong)
 {
     const char *const *names = clsa_simd_names();
     struct frame f = {.request = request};
     enum bench_outcome outcome = BENCH_NO_MEMORY;
-
     for (; *names && f.levels < LEVELS; names++) {
         f.level[f.levels].simd = clsa_simd_table(*names);
         f.level[f.levels++].loops = clsa_simd_peaks(*names);
@@ -372,9 +350,12 @@ enum bench_outcome bench_kernels(const struct bench_kernels_request *request,
             break;
     }
     if (bench_buffer_open(&f.cache, request->threads * CACHE_BYTES, BENCH_HUGE,
-                          request->threads) == 0)
+                          request->threads) == 0 &&
+        bench_buffer_open(&f.scratch, request->threads * CLSA_KERNEL_SCRATCH,
+                          BENCH_HUGE, request->threads) == 0)
         outcome = run_all(&f, wrong);
     bench_buffer_close(&f.cache);
     bench_buffer_close(&f.memory);
+    bench_buffer_close(&f.scratch);
     return outcome;
 }

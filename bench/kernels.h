@@ -11,9 +11,10 @@
 #ifndef CLSA_BENCH_KERNELS_H
 #define CLSA_BENCH_KERNELS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
-struct bench_result {
+struct bench_kernel_result {
     const char *kernel, *level;
     char size[64];
     unsigned threads;
@@ -26,8 +27,9 @@ struct bench_result {
     double speedup;    /* over level ref */
 };
 
-/* Receives each result; other than 0 ends the run. */
-typedef int bench_report(void *context, const struct bench_result *result);
+/* Receives each result; true ends the run. */
+typedef bool bench_report(void *context,
+                          const struct bench_kernel_result *result);
 
 struct bench_kernels_request {
     unsigned threads;
@@ -47,6 +49,6 @@ enum bench_outcome {
 
 /* *wrong receives the kernel of BENCH_DIFFERS. */
 enum bench_outcome bench_kernels(const struct bench_kernels_request *request,
-                                 struct bench_result *wrong);
+                                 struct bench_kernel_result *wrong);
 
 #endif /* CLSA_BENCH_KERNELS_H */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Buffers by mmap and madvise, cache sizes from sysfs. */
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,15 +19,13 @@ static void fill(void *context, unsigned thread, unsigned threads)
 {
     const struct bench_buffer *buffer = context;
     uint32_t state = thread * 2654435761u + 1;
-    size_t begin, end, i;
-
+    size_t begin, end;
     bench_share(thread, threads, buffer->size / 4, &begin, &end);
-    for (i = begin; i < end; i++) {
-        uint32_t word;
+    for (size_t i = begin; i < end; i++) {
         if (i % FILL_WORDS == 0 && bench_is_stopped())
             break;
         state = state * 1664525u + 1013904223u;
-        word = state >> 2 & 0x3f3f3f3fu;
+        uint32_t word = state >> 2 & 0x3f3f3f3fu;
         memcpy(buffer->data + 4 * i, &word, sizeof word);
     }
 }
@@ -35,7 +34,6 @@ int bench_buffer_open(struct bench_buffer *buffer, size_t size,
                       enum bench_pages pages, unsigned threads)
 {
     struct bench_buffer b = {.size = size, .total = size + HUGE_PAGE};
-
     b.base = mmap(NULL, b.total, PROT_READ | PROT_WRITE,
                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (b.base == MAP_FAILED)
@@ -61,12 +59,9 @@ void bench_buffer_close(struct bench_buffer *buffer)
 void bench_shuffle(uint32_t *list, size_t n)
 {
     uint64_t state = 1;
-    size_t i;
-
-    for (i = 0; i < n; i++) {
-        size_t other;
+    for (size_t i = 0; i < n; i++) {
         state = state * 6364136223846793005u + 1442695040888963407u;
-        other = (size_t)((state >> 32) * (i + 1) >> 32);
+        size_t other = (size_t)((state >> 32) * (i + 1) >> 32);
         list[i] = list[other];
         list[other] = (uint32_t)i;
     }
@@ -74,19 +69,16 @@ void bench_shuffle(uint32_t *list, size_t n)
 
 /* ------------------------------------------------------------------ caches */
 
-/* A line of a file of a cache of CPU 0; 0 where there is none. */
-static int cache_line(unsigned index, const char *name, char *line, int size)
+/* A line of a file of a cache of CPU 0; false where there is none. */
+static bool cache_line(unsigned index, const char *name, char *line, int size)
 {
     char path[96];
-    FILE *file;
-    int there;
-
     snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%u/%s",
              index, name);
-    file = fopen(path, "r");
+    FILE *file = fopen(path, "r");
     if (!file)
-        return 0;
-    there = fgets(line, size, file) != NULL;
+        return false;
+    bool there = fgets(line, size, file);
     fclose(file);
     return there;
 }
@@ -95,11 +87,11 @@ void bench_caches_read(struct bench_caches *caches)
 {
     static const struct bench_caches usual = {
         {0, (size_t)32 << 10, (size_t)512 << 10, 0}};
-    unsigned index, level, kib;
-    char line[32];
-
     memset(caches, 0, sizeof *caches);
-    for (index = 0; cache_line(index, "type", line, sizeof line); index++)
+    unsigned level, kib;
+    char line[32];
+    for (unsigned index = 0; cache_line(index, "type", line, sizeof line);
+         index++)
         if (strncmp(line, "Instruction", 11) != 0 &&
             cache_line(index, "level", line, sizeof line) &&
             sscanf(line, "%u", &level) == 1 && level <= BENCH_CACHES &&
@@ -115,9 +107,7 @@ size_t bench_memory_bytes(void)
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
     const size_t most = (size_t)sysconf(_SC_PHYS_PAGES) / 4 * page;
     struct bench_caches caches;
-    size_t bytes;
-
     bench_caches_read(&caches);
-    bytes = caches.size[3] * 4 > MEMORY ? caches.size[3] * 4 : MEMORY;
+    size_t bytes = caches.size[3] * 4 > MEMORY ? caches.size[3] * 4 : MEMORY;
     return (bytes < most ? bytes : most) / HUGE_PAGE * HUGE_PAGE;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Runs of the peak loops; see peaks.h. */
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,7 +19,7 @@ static volatile uint32_t sink;
 
 /* ------------------------------------------------------------------- read */
 
-struct reading {
+struct read_run {
     const struct clsa_peak_loops *loops;
     const unsigned char *data;
     size_t bytes, ahead, passes;
@@ -27,23 +28,19 @@ struct reading {
 
 static void read_work(void *context, unsigned thread, unsigned threads)
 {
-    const struct reading *r = context;
+    const struct read_run *r = context;
     const unsigned char *data = r->data + thread * r->bytes +
                                 r->turn % (r->bytes / r->window) * r->window;
-    size_t i;
-
     (void)threads;
-    for (i = 0; i < r->passes; i++)
+    for (size_t i = 0; i < r->passes; i++)
         sink = r->loops->read(data, r->window, r->ahead);
 }
 
-/* Each run reads what lies behind that of the last one, round and round. */
-static double read_time(struct reading *r, unsigned threads)
+/* Each run goes on in the buffer after the last run, round and round. */
+static double read_time(struct read_run *r, unsigned threads)
 {
     double seconds[REPEATS];
-    unsigned i;
-
-    for (i = 0; i < REPEATS; i++) {
+    for (unsigned i = 0; i < REPEATS; i++) {
         r->turn++;
         seconds[i] = bench_run(threads, read_work, r);
     }
@@ -54,22 +51,19 @@ double bench_read(const struct clsa_peak_loops *loops, unsigned threads,
                   const void *data, size_t bytes)
 {
     static const size_t distances[] = {0, 1024, 2048, 4096};
-    struct reading r = {.loops = loops,
-                        .data = data,
-                        .bytes = bytes,
-                        .window = bytes < WINDOW ? bytes : WINDOW};
+    struct read_run r = {.loops = loops,
+                         .data = data,
+                         .bytes = bytes,
+                         .window = bytes < WINDOW ? bytes : WINDOW};
     double best = 0;
-    size_t i;
-
     r.passes = WINDOW / r.window;
     bench_run(threads, read_work, &r); /* does not count */
-    for (i = 0; i < sizeof distances / sizeof distances[0]; i++) {
-        double gbs;
+    for (size_t i = 0; i < sizeof distances / sizeof distances[0]; i++) {
         if (i > 0 && bench_is_stopped())
             break;
         r.ahead = distances[i];
-        gbs = (double)(threads * r.window * r.passes) / read_time(&r, threads) *
-              1e-9;
+        double gbs = (double)(threads * r.window * r.passes) /
+                     read_time(&r, threads) * 1e-9;
         best = gbs > best ? gbs : best;
     }
     return best;
@@ -80,7 +74,6 @@ size_t bench_cache_bytes(const struct bench_caches *caches, unsigned cache,
 {
     const size_t below = caches->size[cache - 1];
     size_t bytes = caches->size[cache] / 2;
-
     if (cache == 3)
         bytes /= threads;
     if (bytes && bytes < 2 * below)
@@ -105,8 +98,7 @@ static void gather_work(void *context, unsigned thread, unsigned threads)
 {
     const struct gathering *g = context;
     const size_t most = g->packed / g->bytes;
-    size_t at, n, end;
-
+    size_t at, end, n;
     bench_share(thread, threads, GATHER_BYTES / g->bytes, &at, &end);
     for (; at < end; at += n) {
         n = end - at < most ? end - at : most;
@@ -120,9 +112,7 @@ static double gather_time(struct gathering *g, unsigned threads)
 {
     const size_t each = GATHER_BYTES / g->bytes;
     double seconds[REPEATS];
-    unsigned i;
-
-    for (i = 0; i < REPEATS; i++) {
+    for (unsigned i = 0; i < REPEATS; i++) {
         g->next = (g->next + each) % (g->rows / each * each);
         seconds[i] = bench_run(threads, gather_work, g);
     }
@@ -136,7 +126,6 @@ double bench_gather(const struct clsa_peak_loops *loops, unsigned threads,
     struct gathering g = {
         .loops = loops, .buffer = buffer, .bytes = row_bytes, .packed = packed};
     double best = 0;
-
     g.rows = buffer->size / row_bytes;
     g.order = calloc(g.rows, sizeof *g.order);
     g.to = aligned_alloc(64, threads * packed);
@@ -161,25 +150,26 @@ double bench_gather(const struct clsa_peak_loops *loops, unsigned threads,
 
 /* ------------------------------------------------------------- arithmetic */
 
+/* What all threads read, each in its own L1. */
+static struct {
+    float x[VALUES];
+    _Alignas(64) int8_t q[VALUES]; /* lines: a row of a tile is one */
+} values;
+
 struct computing {
     const struct clsa_peak_loops *loops;
     clsa_peak_product *product;
     struct clsa_peak_operands operands;
     float w[CLSA_PEAK_FMA_ROWS];
-    float x[VALUES];
-    _Alignas(64) int8_t q[VALUES]; /* lines: a row of a tile is one */
 };
 
-/* Each thread reads operands of its own. */
 static void fma_work(void *context, unsigned thread, unsigned threads)
 {
     const struct computing mine = *(const struct computing *)context;
     float sum = 0;
-    int i;
-
     (void)threads, (void)thread;
-    for (i = 0; i < CALLS; i++)
-        sum += mine.loops->fma(mine.x, VALUES, mine.w);
+    for (int i = 0; i < CALLS; i++)
+        sum += mine.loops->fma(values.x, VALUES, mine.w);
     sink = (uint32_t)sum;
 }
 
@@ -188,22 +178,17 @@ double bench_fma(const struct clsa_peak_loops *loops, unsigned threads)
     struct computing c = {.loops = loops, .w = {1, 2, 3}};
     const double flops =
         2.0 * CLSA_PEAK_FMA_ROWS * VALUES * CALLS * (double)threads;
-    int i;
-
-    for (i = 0; i < VALUES; i++)
-        c.x[i] = (float)(i % 16) / 16;
+    for (int i = 0; i < VALUES; i++)
+        values.x[i] = (float)(i % 16) / 16;
     return flops / bench_time(threads, fma_work, &c, REPEATS) * 1e-9;
 }
 
 static void product_work(void *context, unsigned thread, unsigned threads)
 {
-    struct computing mine = *(const struct computing *)context;
+    const struct computing mine = *(const struct computing *)context;
     uint32_t sum = 0;
-    int i;
-
     (void)threads, (void)thread;
-    mine.operands.x = mine.q;
-    for (i = 0; i < CALLS; i++)
+    for (int i = 0; i < CALLS; i++)
         sum += mine.product(&mine.operands);
     sink = sum;
 }
@@ -214,32 +199,28 @@ double bench_product(const struct clsa_peak_loops *loops, unsigned product,
     struct computing c = {.product = loops->product[product].run};
     const double macs = 1.0 * CLSA_PEAK_ROWS * VALUES * CALLS * threads *
                         (1 + loops->product[product].again);
-    int i;
-
-    for (i = 0; i < VALUES; i++) {
-        c.q[i] = (int8_t)(i % 255 - 127);
-        c.operands.sum += c.q[i];
+    for (int i = 0; i < VALUES; i++) {
+        values.q[i] = (int8_t)(i % 255 - 127);
+        c.operands.sum += values.q[i];
     }
-    for (i = 0; i < CLSA_PEAK_ROWS * CLSA_PEAK_PATTERN; i++)
+    c.operands.x = values.q;
+    for (int i = 0; i < CLSA_PEAK_ROWS * CLSA_PEAK_PATTERN; i++)
         c.operands.w[i / CLSA_PEAK_PATTERN][i % CLSA_PEAK_PATTERN] =
             (int8_t)(i % 16);
     c.operands.n = VALUES;
     return macs / bench_time(threads, product_work, &c, REPEATS) * 1e-9;
 }
 
-double bench_best_product(const struct clsa_peak_loops *loops, int full,
+double bench_best_product(const struct clsa_peak_loops *loops, bool full,
                           unsigned threads, unsigned *product)
 {
     double best = 0;
-    unsigned i;
-
-    for (i = 0; loops->product[i].name; i++) {
-        double gmacs;
+    for (unsigned i = 0; loops->product[i].name; i++) {
         if (full && !loops->product[i].full)
             continue;
         if (i > 0 && bench_is_stopped())
             break;
-        gmacs = bench_product(loops, i, threads);
+        double gmacs = bench_product(loops, i, threads);
         if (gmacs > best) {
             best = gmacs;
             *product = i;
@@ -258,20 +239,19 @@ int bench_measure_peaks(struct bench_peaks *peaks,
     struct bench_peaks all = {.threads = threads};
     const size_t size = bench_memory_bytes();
     struct bench_buffer buffer;
-    unsigned product;
-    size_t ahead;
-
     if (!loops || bench_buffer_open(&buffer, size, BENCH_HUGE, threads) != 0)
         return -1;
     all.read_gbs = bench_read(loops, threads, buffer.data,
                               size / threads / CLSA_PEAK_UNIT * CLSA_PEAK_UNIT);
+    size_t ahead;
     if (request->row_bytes)
         all.gather_gbs = bench_gather(loops, threads, &buffer,
                                       request->row_bytes, BENCH_PACKED, &ahead);
     bench_buffer_close(&buffer);
     all.fma_gflops = bench_fma(loops, threads);
-    all.int8_gmacs = bench_best_product(loops, 1, threads, &product);
-    all.nibble_gmacs = bench_best_product(loops, 0, threads, &product);
+    unsigned product;
+    all.int8_gmacs = bench_best_product(loops, true, threads, &product);
+    all.nibble_gmacs = bench_best_product(loops, false, threads, &product);
     *peaks = all;
     return request->row_bytes && all.gather_gbs == 0 ? -1 : 0;
 }

@@ -8,6 +8,8 @@
 #ifndef CLSA_BENCH_PEAKS_H
 #define CLSA_BENCH_PEAKS_H
 
+#include <stdbool.h>
+
 #include "bench/memory.h"
 #include "simd/peaks.h"
 
@@ -43,9 +45,9 @@ double bench_read(const struct clsa_peak_loops *loops, unsigned threads,
 size_t bench_cache_bytes(const struct bench_caches *caches, unsigned cache,
                          unsigned threads);
 
-/* GB/s of copying random rows of a buffer, one behind the other, to a place of
+/* GB/s of copying random rows of a buffer, one after the other, to a place of
    `packed` bytes for each thread, again and again; the best prefetch distance
-   in rows. 0 for no memory. */
+   in rows. 0 if there is no memory. */
 #define BENCH_PACKED ((size_t)1 << 20) /* stays in cache */
 double bench_gather(const struct clsa_peak_loops *loops, unsigned threads,
                     const struct bench_buffer *buffer, size_t row_bytes,
@@ -59,7 +61,7 @@ double bench_product(const struct clsa_peak_loops *loops, unsigned product,
 
 /* Gmac/s of the best exact sequence, for full weights or for nibbles, for
    which full ones do as well; *product receives its number. */
-double bench_best_product(const struct clsa_peak_loops *loops, int full,
+double bench_best_product(const struct clsa_peak_loops *loops, bool full,
                           unsigned threads, unsigned *product);
 
 #endif /* CLSA_BENCH_PEAKS_H */

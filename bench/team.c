@@ -6,14 +6,14 @@
 
 #include "bench/team.h"
 
-static int (*stop_asked)(void);
+static bool (*stop_asked)(void);
 
-void bench_stop_when(int (*asked)(void))
+void bench_stop_when(bool (*asked)(void))
 {
     stop_asked = asked;
 }
 
-int bench_is_stopped(void)
+bool bench_is_stopped(void)
 {
     return stop_asked && stop_asked();
 }
@@ -21,7 +21,6 @@ int bench_is_stopped(void)
 double bench_now(void)
 {
     struct timespec ts;
-
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
 }
@@ -29,7 +28,6 @@ double bench_now(void)
 static int ascending(const void *a, const void *b)
 {
     const double x = *(const double *)a, y = *(const double *)b;
-
     return (x > y) - (x < y);
 }
 
@@ -42,7 +40,6 @@ double bench_median(double *values, size_t n)
 double bench_run(unsigned threads, bench_work *work, void *context)
 {
     double start = 0, end = 0;
-
 #pragma omp parallel num_threads(threads)
     {
 #pragma omp barrier
@@ -61,10 +58,9 @@ double bench_run(unsigned threads, bench_work *work, void *context)
 double bench_time(unsigned threads, bench_work *work, void *context,
                   unsigned repeats)
 {
-    double seconds[BENCH_REPEATS];
     unsigned i = 0;
-
     bench_run(threads, work, context);
+    double seconds[BENCH_REPEATS];
     do
         seconds[i++] = bench_run(threads, work, context);
     while (i < repeats && !bench_is_stopped());

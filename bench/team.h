@@ -6,6 +6,7 @@
 #ifndef CLSA_BENCH_TEAM_H
 #define CLSA_BENCH_TEAM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Seconds of a clock that only goes forward. */
@@ -14,7 +15,7 @@ double bench_now(void);
 /* Median of n > 0 values, which are sorted by it. */
 double bench_median(double *values, size_t n);
 
-/* One thread's part of the work; thread < threads. */
+/* One thread's range of the work; thread < threads. */
 typedef void bench_work(void *context, unsigned thread, unsigned threads);
 
 /* Runs the work on `threads` threads; seconds from start to end. */
@@ -31,10 +32,10 @@ double bench_time(unsigned threads, bench_work *work, void *context,
  * their results mean nothing then, and the caller has to ask again before it
  * uses them. NULL, as at the start: never.
  */
-void bench_stop_when(int (*asked)(void));
-int bench_is_stopped(void);
+void bench_stop_when(bool (*asked)(void));
+bool bench_is_stopped(void);
 
-/* This thread's part [*begin, *end) of n units: contiguous, even. */
+/* This thread's range [*begin, *end) of n work items: contiguous, even. */
 static inline void bench_share(unsigned thread, unsigned threads, size_t n,
                                size_t *begin, size_t *end)
 {

@@ -100,7 +100,7 @@ def load(step, work):
     with open(path) as f:
         result = json.load(f)
     if result['command'] != shown(step):
-        sys.exit(f'{path}: is of another command, remove it')
+        sys.exit(f'{path}: belongs to another command, remove it')
     return result
 
 
@@ -167,29 +167,38 @@ def ratios(results):
                 lines.append(
                     f"- {r['depth']} tokens, batch {r['batch']}: "
                     f"`{r['policy']}` decodes {d['ms'] / r['ms']:.1f} times as "
-                    f"fast as `dense`, which is at "
-                    f"{d['roofline_share']:.2f} of its roofline, and "
-                    f"{d['roofline_ms'] / r['ms']:.1f} times as fast as that "
-                    f"roofline; {twice / r['ms']:.1f} times as fast as "
-                    f"`dense` with its attention twice.")
+                    f"fast as `dense` (at {d['roofline_share']:.2f} of its "
+                    f"roofline), {d['roofline_ms'] / r['ms']:.1f} times as "
+                    f"fast as the roofline of `dense`, and "
+                    f"{twice / r['ms']:.1f} times as fast as `dense` with "
+                    f"twice the attention.")
     return lines + ['']
 
 
 ABOUT = {
     'loss': ('Loss', 'Loss of `dense` in nats per token over the last 1024 '
-             'tokens of a window, and how much the others lose on it, all at '
-             'the same positions.'),
-    'needles': ('Planted facts recalled, all policies', ''),
-    'needles-32k': ('Planted facts recalled from 32K', ''),
-    'needles-128k': ('Planted facts recalled from 128K', ''),
-    'amortised': ('Routing once or per layer', 'Routing is choosing and '
-                  'copying rows, in all layers together; attention is over '
-                  'the rows. Random rows, so every selection is a new one.'),
+             'tokens of a window, and the difference of the other policies to '
+             'it, all at the same positions.'),
+    'needles': ('Needles recalled, all policies', ''),
+    'needles-32k': ('Needles recalled from 32K', ''),
+    'needles-128k': ('Needles recalled from 128K', ''),
+    'amortised': ('Routing once or per layer', 'Routing means selecting '
+                  'and copying rows, attention means reading them, both in '
+                  'all layers together. Rows are random, so every selection '
+                  'is a new one.'),
     'context': ('Time over the length of the context', ''),
-    'batch': ('Throughput over the batch', 'A transformer keeps a cache for '
-              'each layer and attends in all of them, not in half: the last '
-              'number stands for it, with the attention of `dense` twice.'),
+    'batch': ('Throughput over the batch', 'A transformer has a cache for '
+              'each layer and attends in all layers, not in half of them. '
+              'The last number is an estimate for it: `dense` with twice the '
+              'attention.'),
 }
+
+
+ABOVE_ONE = ('A share above 1 is not an error: `of roofline` counts bytes at '
+             'the speed of a plain read loop, which is measured once, at the '
+             'beginning. Loads that are mixed with arithmetic can read memory '
+             'faster ([RESULTS.md](../bench/RESULTS.md)), and the memory speed '
+             'of a shared machine changes.')
 
 
 def section(step, result):
@@ -212,6 +221,8 @@ def section(step, result):
                   f"{first['type']}, cache {first['kv_type']}; memory gives "
                   f"{first['read_gbs']:.1f} GB/s.", '']
         lines += speed_table(results)
+        if any(r['roofline_share'] > 1 for r in results):
+            lines += [ABOVE_ONE, '']
         lines += ratios(results) if step[0] == 'batch' else []
     for plot in plots(step):
         if os.path.exists(os.path.join(HERE, plot)):
@@ -244,9 +255,9 @@ def main():
             run(step, args.work, program, shared, args.threads)
     page = ['# Attention policies compared', '',
             'Written by `docs/comparison.py`; do not edit. clsa(7) defines '
-            'the policies, clsa-eval(1) and clsa-bench(1) what is measured.',
-            'Files in `eval/` are held-out books and contexts with planted '
-            'facts, which are not part of the project.', '']
+            'the policies, clsa-eval(1) and clsa-bench(1) the columns.',
+            'Files in `eval/` are held-out books and contexts with needles '
+            '(facts to recall), which are not part of the project.', '']
     for step in STEPS:
         page += section(step, load(step, args.work))
     with open(os.path.join(HERE, 'comparison.md'), 'w') as f:

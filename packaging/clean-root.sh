@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # clean-root.sh FOLDER: installs the Debian packages of FOLDER into a clean
-# Debian 12 (debootstrap), runs the main job and shows the manual pages there,
+# Debian 12 (debootstrap), runs the demo and shows the manual pages there,
 # compiles the examples, and removes it all without a trace. As root.
 set -euo pipefail
 
@@ -56,7 +56,7 @@ say "manual pages render"
 
 # shellcheck disable=SC2046
 install gcc libc6-dev pkg-config $(cd "$root" && ls ./debs/libclsa-dev_*.deb)
-inside man clsa_model_open | grep clsa_model_random >/dev/null
+inside man clsa_model_open | grep clsa_model_close >/dev/null
 inside /debs/tests/compile
 say "the examples compile, shared and static"
 

@@ -3,7 +3,7 @@
  * bf16_split.h: the query of a scan of bf16 keys as sums of bf16 values, for
  * the levels whose dot instruction takes bf16 alone (avx512bf16, neon_bf16).
  *
- * x = high + low + rest, each the rounded rest of those before. Two parts
+ * x = high + low + rest, each the rounded rest after the ones before. Two parts
  * leave 2^-17 of x, which is within the bound of the scans, 1e-6 * sqrt(len),
  * from CLSA_BF16_FEW values on: 1e-6 * sqrt(128) = 1.1e-5, more than 2^-17 and
  * the rounding of the sums, 9e-6. Shorter keys need all three, which are exact.
@@ -20,7 +20,7 @@
 #define CLSA_BF16_FEW 128
 /* Values that are split at once; scores of longer keys are sums of chunks. */
 #define CLSA_BF16_CHUNK 512
-/* Zeros stand behind a chunk up to a multiple of it: a vector's values. */
+/* Zeros follow a chunk up to a multiple of it: a vector's values. */
 #define CLSA_BF16_STEP 32
 
 struct clsa_bf16_split {

@@ -40,7 +40,7 @@
 /* leaf 7 subleaf 1, EAX */
 #define AVX512_BF16 (1u << 5)
 
-/* Register files in XCR0: XMM and YMM; those, the opmasks and ZMM; tiles. */
+/* Register files in XCR0: XMM and YMM; also the opmasks and ZMM; tiles. */
 #define STATE_YMM  0x06u
 #define STATE_ZMM  0xe6u
 #define STATE_TILE 0x60000u

@@ -17,7 +17,7 @@ enum clsa_cpu_bundle {
     CLSA_CPU_NEON = 1 << 5,       /* Advanced SIMD of ARMv8.0 */
     CLSA_CPU_NEON_DOTPROD = 1 << 6,
     CLSA_CPU_NEON_I8MM = 1 << 7,
-    CLSA_CPU_NEON_BF16 = 1 << 8 /* beside I8MM where the CPU has it */
+    CLSA_CPU_NEON_BF16 = 1 << 8 /* with I8MM if the CPU has it */
 };
 
 /* The bundles of this CPU, or'ed. Asks CPU and system at each call. */

@@ -24,6 +24,8 @@ size_t clsa_gemm_size(enum clsa_gemm_type type)
 #include <dnnl.h>
 #include <omp.h>
 #include <pthread.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #if DNNL_VERSION_MAJOR >= 3
 typedef const_dnnl_memory_desc_t desc;
@@ -72,6 +74,29 @@ static int has_engine(void)
 {
     pthread_once(&engine_once, open_engine);
     return engine != NULL;
+}
+
+static void *map(size_t size, int protection)
+{
+    void *memory = mmap(NULL, size, protection,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+/* Asks for what oneDNN asks for, which ends the process if it gets no memory
+   for some of its objects. Not remembered: a program may forbid code to itself
+   at any time. */
+enum clsa_gemm_refusal clsa_gemm_refusal(void)
+{
+    const size_t room = (size_t)16 << 20;
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    unsigned char *memory = map(room, PROT_READ | PROT_WRITE);
+    int denied;
+    if (!memory)
+        return CLSA_GEMM_NO_ROOM;
+    denied = mprotect(memory, page, PROT_READ | PROT_WRITE | PROT_EXEC) != 0;
+    munmap(memory, room);
+    return denied ? CLSA_GEMM_NO_CODE : CLSA_GEMM_ALLOWED;
 }
 
 static const struct {
@@ -348,7 +373,9 @@ struct clsa_gemm *clsa_gemm_open(enum clsa_gemm_type type, size_t m, size_t n,
                                  size_t k, enum clsa_gemm_order order,
                                  unsigned workers, unsigned threads)
 {
-    struct clsa_gemm *g = has_engine() ? calloc(1, sizeof *g) : NULL;
+    const int possible =
+        clsa_gemm_refusal() == CLSA_GEMM_ALLOWED && has_engine();
+    struct clsa_gemm *g = possible ? calloc(1, sizeof *g) : NULL;
     int made = 0;
     if (!g)
         return NULL;
@@ -456,6 +483,11 @@ int clsa_gemm_tiled_bf16(void)
 }
 
 #else /* without oneDNN */
+
+enum clsa_gemm_refusal clsa_gemm_refusal(void)
+{
+    return CLSA_GEMM_ALLOWED;
+}
 
 int clsa_gemm_tiled_bf16(void)
 {

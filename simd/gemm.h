@@ -34,6 +34,14 @@ struct clsa_gemm;
    it faster than the kernels of simd.h. */
 int clsa_gemm_fast(enum clsa_gemm_type type);
 
+/* What the system refuses to oneDNN, so that there are no products. */
+enum clsa_gemm_refusal {
+    CLSA_GEMM_ALLOWED, /* also where the build has no oneDNN */
+    CLSA_GEMM_NO_CODE, /* memory that is written and then executed */
+    CLSA_GEMM_NO_ROOM  /* memory for its own objects */
+};
+enum clsa_gemm_refusal clsa_gemm_refusal(void);
+
 /* 1 when bf16 products have tiles of their own in the CPU (AMX), which are
    many times as fast as f32 ones. */
 int clsa_gemm_tiled_bf16(void);
@@ -55,7 +63,7 @@ struct clsa_gemm *clsa_gemm_open(enum clsa_gemm_type type, size_t m, size_t n,
 void clsa_gemm_close(struct clsa_gemm *gemm);
 
 /* Largest |w| of int8 for which the sums of this product are exact: 127, or
-   64. Found by trying. */
+   64. A test product decides. */
 int clsa_gemm_limit(const struct clsa_gemm *gemm);
 
 /* Bytes of w in the form that the product reads. The same for every m. */
@@ -71,7 +79,7 @@ int clsa_gemm_run(const struct clsa_gemm *gemm, unsigned worker, void *y,
                   const void *x, const void *w);
 
 /* Call it first in a thread of one's own parallel region: oneDNN then stays
-   in this thread, also where the region has no other. */
+   in this thread, even if the region has no other. */
 void clsa_gemm_alone(void);
 
 #endif /* CLSA_GEMM_H */

@@ -22,8 +22,8 @@
 #define CLSA_PEAK_PRODUCTS 4 /* most sequences of a level */
 
 /*
- * Activations and weights of an integer product. `sum` is that of all x, which
- * quantised activations carry with them.
+ * Activations and weights of an integer product. `sum` is the sum of all x,
+ * which quantized activations carry with them.
  */
 struct clsa_peak_operands {
     const int8_t *x; /* [n], -127..127 */
@@ -36,13 +36,13 @@ struct clsa_peak_operands {
 typedef uint32_t clsa_peak_product(const struct clsa_peak_operands *o);
 
 struct clsa_peak_loops {
-    /* Sum of the 32-bit words of `bytes` bytes, modulo 2^32. Asks for what
-       lies `ahead` bytes further, also behind the end; 0: for nothing. */
+    /* Sum of the 32-bit words of `bytes` bytes, modulo 2^32. Prefetches
+       what lies `ahead` bytes further, also after the end; 0: nothing. */
     uint32_t (*read)(const void *p, size_t bytes, size_t ahead);
 
     /* Copies the rows order[0..n) of `bytes` each to y, one after another,
-       and asks for all of row order[i + ahead] before row order[i] is copied;
-       0: for nothing. */
+       and prefetches all of row order[i + ahead] before row order[i] is copied;
+       0: nothing. */
     void (*gather)(void *y, const void *base, const uint32_t *order, size_t n,
                    size_t bytes, size_t ahead);
 
@@ -53,7 +53,7 @@ struct clsa_peak_loops {
     /* Integer products, one for each sequence of instructions that the level
        has for them. */
     struct {
-        const char *name; /* the instructions, NULL behind the last */
+        const char *name; /* the instructions, NULL after the last */
         int full;         /* weights are -127..127; 0: 0..15 only */
         unsigned again;   /* times that the sum is computed once more */
         clsa_peak_product *run;
@@ -63,7 +63,7 @@ struct clsa_peak_loops {
 /* As clsa_simd_table: the loops of a level; NULL for an unknown name. */
 const struct clsa_peak_loops *clsa_simd_peaks(const char *name);
 
-/* Overlays, as those of simd.h. */
+/* Overlays, as in simd.h. */
 void clsa_peaks_ref(struct clsa_peak_loops *loops);
 void clsa_peaks_avx2(struct clsa_peak_loops *loops);
 void clsa_peaks_avx512(struct clsa_peak_loops *loops);

@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "simd/simd.h"
+
 static inline float clsa_bits_to_f32(uint32_t u)
 {
     float f;
@@ -76,24 +78,43 @@ static inline void clsa_write_u16(void *p, uint16_t v)
     memcpy(p, &v, sizeof v);
 }
 
+/* The scale of values up to `max` that are quantized to -limit..limit, and the
+   factor that quantizes them. */
+static inline float clsa_quant_scale(float max, float limit)
+{
+    return max > CLSA_QUANT_MIN ? max / limit : 0.0f;
+}
+
+static inline float clsa_quant_inverse(float max, float limit)
+{
+    return max > CLSA_QUANT_MIN ? limit / max : 0.0f;
+}
+
 /*
  * The 6-bit scales and mins of the 8 parts of a Q4_K block, from its 12 bytes
  * p: part j < 4 has the low 6 bits of p[j] and p[j+4]; part j >= 4 has the two
  * nibbles of p[j+4], the low one for the scale, and the upper two bits of
- * p[j-4] and of p[j] above them.
+ * p[j-4] and of p[j] above them. As words, part j in byte j: who stores them as
+ * halves and loads them as a whole waits for memory.
  */
+static inline void clsa_q4_k_words(uint64_t *scale, uint64_t *min,
+                                   const uint8_t *p)
+{
+    const uint32_t six = 0x3f3f3f3f, four = 0x0f0f0f0f, top = 0x30303030;
+    uint32_t u[3];
+    memcpy(u, p, sizeof u);
+    *scale = (uint64_t)((u[2] & four) | (u[0] >> 2 & top)) << 32 | (u[0] & six);
+    *min =
+        (uint64_t)((u[2] >> 4 & four) | (u[1] >> 2 & top)) << 32 | (u[1] & six);
+}
+
 static inline void clsa_q4_k_scales(uint8_t scale[8], uint8_t min[8],
                                     const uint8_t *p)
 {
-    const uint32_t six = 0x3f3f3f3f, four = 0x0f0f0f0f, top = 0x30303030;
-    uint32_t u[3], s[2], m[2];
-    memcpy(u, p, sizeof u);
-    s[0] = u[0] & six;
-    m[0] = u[1] & six;
-    s[1] = (u[2] & four) | (u[0] >> 2 & top);
-    m[1] = (u[2] >> 4 & four) | (u[1] >> 2 & top);
-    memcpy(scale, s, sizeof s);
-    memcpy(min, m, sizeof m);
+    uint64_t s, m;
+    clsa_q4_k_words(&s, &m, p);
+    memcpy(scale, &s, sizeof s);
+    memcpy(min, &m, sizeof m);
 }
 
 /* Value i < 256 of a Q6_K block as 0..63: each half of 128 values has 64 bytes
@@ -104,6 +125,44 @@ static inline unsigned clsa_q6_k_value(const uint8_t *block, unsigned i)
     const unsigned low = block[half * 64 + part % 2 * 32 + l];
     const unsigned high = block[128 + half * 32 + l];
     return (part < 2 ? low & 15 : low >> 4) | (high >> 2 * part & 3) << 4;
+}
+
+/*
+ * The 6-bit scales of the 16 parts of a Q3_K block, from its 12 bytes p, less
+ * 32: part j has a nibble of p[j % 8], the high one from 8 on, and bits 2 (j /
+ * 4) and the next of p[8 + j % 4] above it.
+ */
+static inline void clsa_q3_k_scales(int8_t scale[16], const uint8_t *p)
+{
+    for (int j = 0; j < 16; j++) {
+        const int low = p[j % 8] >> (j < 8 ? 0 : 4) & 15;
+        const int high = p[8 + j % 4] >> 2 * (j / 4) & 3;
+        scale[j] = (int8_t)((low | high << 4) - 32);
+    }
+}
+
+/* Value i < 256 of a Q3_K block as 0..7: each half of 128 values has 32 bytes
+   of pairs; bit i / 32 of byte i % 32 of the first 32 is the third one. */
+static inline unsigned clsa_q3_k_value(const uint8_t *block, unsigned i)
+{
+    const unsigned low = block[32 + i / 128 * 32 + i % 32] >> 2 * (i / 32 % 4);
+    const unsigned high = block[i % 32] >> i / 32;
+    return (low & 3) | (high & 1) << 2;
+}
+
+/* What the nibbles of IQ4_NL and IQ4_XS stand for. */
+static const int8_t clsa_iq4_values[16] = {
+    -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+
+/* The 6-bit scales of the 8 parts of an IQ4_XS block, less 32: part p has a
+   nibble of byte 4 + p / 2, and bits 2p and 2p + 1 of the 16 at byte 2. */
+static inline void clsa_iq4_xs_scales(int8_t scale[8], const uint8_t *block)
+{
+    const unsigned high = clsa_read_u16(block + 2);
+    for (int p = 0; p < 8; p++) {
+        const unsigned low = block[4 + p / 2] >> (p % 2 ? 4 : 0) & 15;
+        scale[p] = (int8_t)((int)(low | (high >> 2 * p & 3) << 4) - 32);
+    }
 }
 
 #endif /* CLSA_SCALAR_H */

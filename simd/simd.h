@@ -30,30 +30,70 @@ enum clsa_format {
     CLSA_F32,
     CLSA_F16,
     CLSA_BF16,
-    CLSA_Q8_0, /* blocks of 32 values: f16 scale d, 32 int8 q: d * q */
-    CLSA_Q4_0, /* blocks of 32: f16 d, 16 bytes; value i < 16 is the low
-                  nibble of byte i, i >= 16 the high one: d * (nibble - 8) */
-    CLSA_Q4_K, /* blocks of 256 in 8 parts of 32: f16 d, f16 dmin, 12 bytes
-                  of 6-bit scales s and mins m (clsa_q4_k_scales), 128 bytes
-                  of nibbles: parts 2j and 2j+1 are the low and the high ones
-                  of bytes 32j..32j+31: (d * s) * nibble - dmin * m */
-    CLSA_Q6_K, /* blocks of 256 in 16 parts of 16: 128 bytes of low nibbles,
-                  64 of upper bit pairs (clsa_q6_k_value), 16 int8 scales s,
-                  f16 d: (d * s) * (q - 32) */
+    CLSA_Q8_0,   /* blocks of 32 values: f16 scale d, 32 int8 q: d * q */
+    CLSA_Q4_0,   /* blocks of 32: f16 d, 16 bytes; value i < 16 is the low
+                    nibble of byte i, i >= 16 the high one: d * (nibble - 8) */
+    CLSA_Q4_K,   /* blocks of 256 in 8 parts of 32: f16 d, f16 dmin, 12 bytes
+                    of 6-bit scales s and mins m (clsa_q4_k_scales), 128 bytes
+                    of nibbles: parts 2j and 2j+1 are the low and the high ones
+                    of bytes 32j..32j+31: (d * s) * nibble - dmin * m */
+    CLSA_Q6_K,   /* blocks of 256 in 16 parts of 16: 128 bytes of low nibbles,
+                    64 of upper bit pairs (clsa_q6_k_value), 16 int8 scales s,
+                    f16 d: (d * s) * (q - 32) */
+    CLSA_Q4_1,   /* blocks of 32: f16 d, f16 m, nibbles as Q4_0: d * q + m */
+    CLSA_Q5_0,   /* blocks of 32: f16 d, 32 fifth bits, the lowest of value 0,
+                    nibbles as Q4_0: d * (q - 16) */
+    CLSA_Q5_1,   /* blocks of 32: f16 d, f16 m, fifth bits and nibbles as Q5_0:
+                    d * q + m */
+    CLSA_Q5_K,   /* blocks of 256 in 8 parts of 32: d, dmin, s and m as Q4_K,
+                    32 bytes whose bits p are the fifth bits of part p, nibbles
+                    as Q4_K: (d * s) * q - dmin * m */
+    CLSA_Q3_K,   /* blocks of 256 in 16 parts of 16: 32 bytes of third bits, 64
+                    of lower bit pairs (clsa_q3_k_value), 12 bytes of 6-bit
+                    scales s (clsa_q3_k_scales), f16 d: (d * s) * (q - 4) */
+    CLSA_Q2_K,   /* blocks of 256 in 16 parts of 16: 16 bytes of nibbles, s and
+                    above it m, 64 bytes of bit pairs as in Q3_K, f16 d, f16
+                    dmin: (d * s) * q - dmin * m */
+    CLSA_IQ4_NL, /* blocks of 32: f16 d, nibbles as Q4_0, which choose from
+                    clsa_iq4_values: d * value */
+    CLSA_IQ4_XS, /* blocks of 256 in 8 parts of 32: f16 d, 16 bits and 4 bytes
+                    of 6-bit scales s (clsa_iq4_xs_scales), each part's nibbles
+                    as IQ4_NL: (d * s) * value */
     CLSA_FORMATS
 };
 
-#define CLSA_BLOCK        32 /* values in a block of Q8_0, Q4_0, activations */
+/* Formats of cache rows, which attend and score take: F(name, format) each. */
+#define CLSA_ROW_FORMATS(F)                                                    \
+    F(f32, CLSA_F32)                                                           \
+    F(f16, CLSA_F16)                                                           \
+    F(bf16, CLSA_BF16)                                                         \
+    F(q8_0, CLSA_Q8_0)
+
+#define CLSA_BLOCK        32 /* values in a block of activations, Q8_0, Q4_0 */
 #define CLSA_Q8_0_BYTES   34 /* bytes of a block */
 #define CLSA_Q4_0_BYTES   18
-#define CLSA_K_BLOCK      256 /* values in a block of Q4_K and Q6_K */
+#define CLSA_Q4_1_BYTES   20
+#define CLSA_Q5_0_BYTES   22
+#define CLSA_Q5_1_BYTES   24
+#define CLSA_IQ4_NL_BYTES 18
+#define CLSA_K_BLOCK      256 /* values in a block of the k-quants, IQ4_XS */
+#define CLSA_K_PARTS      8   /* of 32 values in it, an activation block each */
+#define CLSA_Q2_K_BYTES   84
+#define CLSA_Q3_K_BYTES   110
 #define CLSA_Q4_K_BYTES   144
+#define CLSA_Q5_K_BYTES   176
 #define CLSA_Q6_K_BYTES   210
+#define CLSA_IQ4_XS_BYTES 136
 #define CLSA_QUANT_MIN    0x1p-119f /* 127 / amax is finite above it */
 #define CLSA_ATTEND_ROWS  256       /* most rows of one attend call */
 #define CLSA_ATTEND_HEADS 16        /* most query heads of one KV head */
 #define CLSA_TILE_KEYS    64        /* keys of a tile of scores */
 #define CLSA_ATTEND_SIZE  512       /* most values of a head */
+
+/* Bytes of scratch, at a cache line and of the calling thread alone, that
+   `matmul` and `attend` may write to: stacks of threads may have no room for
+   them. What is there before and after means nothing. */
+#define CLSA_KERNEL_SCRATCH (52 << 10)
 
 /*
  * Activations: n columns of `len` values, in the two forms that matmul reads.
@@ -61,20 +101,20 @@ enum clsa_format {
  * `quantize` makes of x (symmetric, one scale per block of 32).
  */
 struct clsa_act {
-    size_t n;     /* columns */
-    size_t len;   /* values in a column; a multiple of the format's block */
-    size_t ldx;   /* values from column to column of x, >= len */
-    size_t ldq;   /* bytes from column to column of q, >= len */
-    size_t ldd;   /* values from block to block of d and sum, >= n */
-    float *x;     /* [n][ldx] */
-    int8_t *q;    /* [n][ldq], -127..127 */
-    float *d;     /* [len/32][ldd]: scale of block b of column c: d[b*ldd+c] */
-    int32_t *sum; /* [len/32][ldd]: sum of the block's q */
-    void *form;   /* of the engine; kernels do not look at it */
+    size_t n;      /* columns */
+    size_t len;    /* values in a column; a multiple of the format's block */
+    size_t ldx;    /* values from column to column of x, >= len */
+    size_t ldq;    /* bytes from column to column of q, >= len */
+    size_t ldd;    /* values from block to block of d and sum, >= n */
+    float *x;      /* [n][ldx] */
+    int8_t *q;     /* [n][ldq], -127..127 */
+    float *d;      /* [len/32][ldd]: scale of block b of column c: d[b*ldd+c] */
+    int32_t *sum;  /* [len/32][ldd]: sum of the block's q */
+    void *scratch; /* [CLSA_KERNEL_SCRATCH] */
 };
 
 /*
- * K and V rows of one KV head, somewhere in memory: a window ring, a working
+ * K and V rows of one KV head, somewhere in memory: a window, a working
  * set or a cache page. Row i of the list lies at k + order[i] * stride (order
  * NULL: at k + i * stride), e values in the format of the kernel.
  */
@@ -82,24 +122,28 @@ struct clsa_rows {
     const void *k, *v;
     size_t stride; /* bytes from row to row, the same for k and v */
     const uint32_t *order;
-    size_t n; /* 1..CLSA_ATTEND_ROWS, but for `score` */
+    size_t n; /* 1..CLSA_ATTEND_ROWS, except for `score` */
     /* Memory that is read after these rows, as much as they are, K and V: it
-       is asked for meanwhile. NULL: the rows themselves are. */
+       is prefetched meanwhile. NULL: the rows themselves are. */
     const void *ahead;
+    void *scratch; /* [CLSA_KERNEL_SCRATCH]; only for `attend` */
+    float cap;     /* of scores (softcap); 0: none. `attend` alone */
 };
 
 /*
- * Rows to be copied into strips: piece p of row i, `piece` bytes at
- * from[i] + p * piece, goes to to + p * strip + slot[i] * piece. This is how
- * cache rows (K and V of all heads) become the packed strips of a working set
- * (one per head of K and of V, in the format of the cache).
+ * Rows to be copied into planes, for i < n and p < planes: the `row_bytes`
+ * bytes at from[i] + p * row_bytes go to to + p * plane_bytes + slot[i] *
+ * row_bytes. This is how cache rows (K and V of all heads) become the packed
+ * planes of a working set (one per head of K and of V, in the format of the
+ * cache).
  */
 struct clsa_gather {
     const unsigned char *const *from; /* [n] */
     const uint32_t *slot;             /* [n], all different */
     unsigned char *to;
-    size_t n, pieces;
-    size_t piece, strip; /* bytes */
+    size_t n, planes;
+    size_t row_bytes;   /* of a row in one plane */
+    size_t plane_bytes; /* from plane to plane */
 };
 
 /*
@@ -123,7 +167,7 @@ struct clsa_simd {
      * Float formats: rel 1e-6 * sqrt(len). Block formats: the integer sum of
      * each block of 32 is exact, also with the scales s and mins m of the
      * k-quants in it; d_w * d_a * sum added in float: rel 1e-6, where the
-     * scaled and the min part of Q4_K are terms of their own.
+     * scaled part and the one of m or dmin are terms of their own.
      */
     void (*matmul[CLSA_FORMATS])(float *y, size_t ldy, const void *w,
                                  size_t rows, const struct clsa_act *a);
@@ -139,8 +183,8 @@ struct clsa_simd {
 
     /* --------------------------------------------------------- row formats */
 
-    /* n values of a format to float, exact; Q4_K: rounded once, by the
-       subtraction. n is a multiple of the format's block. */
+    /* n values of a format to float, exact; with m or dmin: rounded once, by
+       the addition. n is a multiple of the format's block. Bit-exact. */
     void (*load[CLSA_FORMATS])(float *y, const void *x, size_t n);
 
     /*
@@ -148,7 +192,7 @@ struct clsa_simd {
      * rounded to f16, q = round-to-even(x * (127 / amax)). Bit-exact.
      * x is finite; f16 saturates at +-65504. Q4_0: d = -x / 8 of the value
      * of largest magnitude, as f16, q = floor(x / d + 8.5) up to 15 with the
-     * d before rounding. Q4_K, Q6_K: a search for small errors; scalar at
+     * d before rounding. The others: a search for small errors; scalar at
      * every level, so that a file does not depend on who wrote it.
      */
     void (*store[CLSA_FORMATS])(void *y, const float *x, size_t n);
@@ -168,6 +212,13 @@ struct clsa_simd {
 
     /* y = gate / (1 + exp(-gate)) * up; y may be gate. rel 4e-6 */
     void (*silu_mul)(float *y, const float *gate, const float *up, size_t n);
+
+    /* The same with the GELU by tanh: y = gate / (1 + exp(-2 u)) * up with u =
+       sqrt(2 / pi) (gate + 0.044715 gate^3); within 1e-6 |gate up|. */
+    void (*gelu_mul)(float *y, const float *gate, const float *up, size_t n);
+
+    /* x = cap * tanh(x / cap), cap > 0, within 1e-6 cap. */
+    void (*softcap)(float *x, size_t n, float cap);
 
     /* y += x */
     void (*add)(float *y, const float *x, size_t n);
@@ -215,12 +266,11 @@ struct clsa_simd {
                      uint32_t first, float threshold);
 
     /*
-     * Exact selection: keep the k >= 1 largest of n ranks, all different and
-     * none 0 (which is the rank of no score), in place and in the order they
-     * have. copy: scratch [n]. Returns min(k, n).
-     * Bit-exact.
+     * Exact top-k selection: keep the k >= 1 largest of n ranks, all different
+     * and none 0 (which is the rank of no score), in place and in the order
+     * they have. copy: scratch [n]. Returns min(k, n). Bit-exact.
      */
-    size_t (*select)(uint64_t *ranks, size_t n, size_t k, uint64_t *copy);
+    size_t (*topk)(uint64_t *ranks, size_t n, size_t k, uint64_t *copy);
 
     /* The copies that g says; bytes in and out do not overlap. Bit-exact. */
     void (*gather)(const struct clsa_gather *g);
@@ -243,14 +293,15 @@ struct clsa_simd {
 
     /*
      * Attention of r query heads over the rows of their KV head, as a partial
-     * softmax: for j < r, with s_i = q[j] . k_i and m = max s_i,
+     * softmax: for j < r, with s_i = q[j] . k_i, which a cap bounds, and m =
+     * max s_i,
      * out[j] = { sum_i exp(s_i - m) v_i (e values), m, sum_i exp(s_i - m) }.
      * q: [r][e], already times 1/sqrt(e). out: [r][e + 2]. r <=
      * CLSA_ATTEND_HEADS, e <= CLSA_ATTEND_SIZE, e % 8 == 0 (% 32 for Q8_0).
      * The sums run over i in ascending order for each value, so that the
      * result depends on the rows and their order only, not on where they lie.
      * rel 4e-6.
-     * Formats F32, F16, BF16, Q8_0; others NULL.
+     * Formats CLSA_ROW_FORMATS; others NULL.
      */
     void (*attend[CLSA_FORMATS])(float *out, const float *q, size_t r, size_t e,
                                  const struct clsa_rows *rows);
@@ -264,39 +315,40 @@ struct clsa_simd {
                                 const struct clsa_rows *rows);
 
     /*
-     * Merge of `n` >= 1 partial softmaxes of one query head in ascending
+     * Combines n >= 1 partial softmaxes of one query head in ascending
      * order: part[i] at part + i * ld, { o[e], m, l } as above, e % 8 == 0.
      * y[e] = (sum_i exp(m_i - m) o_i) / (sum_i exp(m_i - m) l_i). rel 4e-6.
      */
-    void (*attend_merge)(float *y, const float *part, size_t n, size_t ld,
-                         size_t e);
+    void (*attend_combine)(float *y, const float *part, size_t n, size_t ld,
+                           size_t e);
 
     /*
-     * The partial softmaxes of n <= CLSA_ATTEND_HEADS heads, as `attend` writes
-     * them, joined to those of the rows before: with { o, m, l } at
+     * Adds the partial softmaxes of n <= CLSA_ATTEND_HEADS heads, as `attend`
+     * writes them, to the sums over the rows before: with { o, m, l } at
      * sum + j * ld and { o', m', l' } at part + j * (e + 2), M = max(m, m'):
      * sum[j] = { exp(m - M) o + exp(m' - M) o', M, exp(m - M) l + exp(m' - M)
      * l' }. e % 8 == 0. rel 4e-6.
      */
-    void (*attend_join)(float *sum, size_t ld, const float *part, size_t n,
-                        size_t e);
+    void (*attend_accumulate)(float *sum, size_t ld, const float *part,
+                              size_t n, size_t e);
 
     /*
      * Online softmax (Milakov and Gimelshein, arXiv:1805.02867) of n queries
      * over one more tile of keys, p [n][CLSA_TILE_KEYS]: query i sees the keys
-     * begin[i] .. end[i] - 1. With m = max(max[i], those scores): p = exp(p -
+     * begin[i] .. end[i] - 1. With m = max(max[i], their scores): p = exp(p -
      * m), 0 for the other keys; scale[i] = exp(max[i] - m); sum[i] = sum[i] *
      * scale[i] + sum of p; max[i] = m. max[i] = -INFINITY before the first
      * tile. A query that sees none: p = 0, scale[i] = 1. rel 4e-6. Only for
      * products through oneDNN, so not on ARM.
      */
-    void (*soften)(float *p, size_t n, const uint8_t *begin, const uint8_t *end,
-                   float *max, float *sum, float *scale);
+    void (*softmax_online)(float *p, size_t n, const uint8_t *begin,
+                           const uint8_t *end, float *max, float *sum,
+                           float *scale);
 
     /* y[i][j] = scale[i] * y[i][j] + x[i][j], y and x [n][len]. rel 1e-6
-       of the larger term; len % 8 == 0. Used with soften. */
-    void (*blend)(float *y, const float *x, const float *scale, size_t n,
-                  size_t len);
+       of the larger term; len % 8 == 0. Used with softmax_online. */
+    void (*scale_add)(float *y, const float *x, const float *scale, size_t n,
+                      size_t len);
 };
 
 /*
@@ -329,45 +381,55 @@ static inline float clsa_rank_score(uint64_t rank)
     return v.f;
 }
 
+/* The constants of the GELU by tanh. */
+#define CLSA_GELU_SCALE 0.7978845608f /* sqrt(2 / pi) */
+#define CLSA_GELU_CUBE  0.044715f
+
+/* Values and bytes of a block. */
+struct clsa_format_size {
+    size_t values, bytes;
+};
+
+static inline struct clsa_format_size clsa_format_size(enum clsa_format format)
+{
+    static const struct clsa_format_size sizes[CLSA_FORMATS] = {
+        [CLSA_F32] = {1, 4},
+        [CLSA_F16] = {1, 2},
+        [CLSA_BF16] = {1, 2},
+        [CLSA_Q8_0] = {CLSA_BLOCK, CLSA_Q8_0_BYTES},
+        [CLSA_Q4_0] = {CLSA_BLOCK, CLSA_Q4_0_BYTES},
+        [CLSA_Q4_K] = {CLSA_K_BLOCK, CLSA_Q4_K_BYTES},
+        [CLSA_Q6_K] = {CLSA_K_BLOCK, CLSA_Q6_K_BYTES},
+        [CLSA_Q4_1] = {CLSA_BLOCK, CLSA_Q4_1_BYTES},
+        [CLSA_Q5_0] = {CLSA_BLOCK, CLSA_Q5_0_BYTES},
+        [CLSA_Q5_1] = {CLSA_BLOCK, CLSA_Q5_1_BYTES},
+        [CLSA_Q5_K] = {CLSA_K_BLOCK, CLSA_Q5_K_BYTES},
+        [CLSA_Q3_K] = {CLSA_K_BLOCK, CLSA_Q3_K_BYTES},
+        [CLSA_Q2_K] = {CLSA_K_BLOCK, CLSA_Q2_K_BYTES},
+        [CLSA_IQ4_NL] = {CLSA_BLOCK, CLSA_IQ4_NL_BYTES},
+        [CLSA_IQ4_XS] = {CLSA_K_BLOCK, CLSA_IQ4_XS_BYTES},
+    };
+    return sizes[format];
+}
+
 /* Values in a block of a format; rows are whole blocks. */
 static inline size_t clsa_format_block(enum clsa_format format)
 {
-    switch (format) {
-    case CLSA_Q8_0:
-    case CLSA_Q4_0:
-        return CLSA_BLOCK;
-    case CLSA_Q4_K:
-    case CLSA_Q6_K:
-        return CLSA_K_BLOCK;
-    default:
-        return 1;
-    }
+    return clsa_format_size(format).values;
 }
 
 /* Bytes of n values in a format. */
 static inline size_t clsa_format_bytes(enum clsa_format format, size_t n)
 {
-    switch (format) {
-    case CLSA_F32:
-        return n * 4;
-    case CLSA_Q8_0:
-        return n / CLSA_BLOCK * CLSA_Q8_0_BYTES;
-    case CLSA_Q4_0:
-        return n / CLSA_BLOCK * CLSA_Q4_0_BYTES;
-    case CLSA_Q4_K:
-        return n / CLSA_K_BLOCK * CLSA_Q4_K_BYTES;
-    case CLSA_Q6_K:
-        return n / CLSA_K_BLOCK * CLSA_Q6_K_BYTES;
-    default:
-        return n * 2;
-    }
+    const struct clsa_format_size size = clsa_format_size(format);
+    return n / size.values * size.bytes;
 }
 
 /* ------------------------------------------------------------------ levels */
 
 /*
  * Each level overlays its kernels on a table that the level below has filled.
- * Declared only where the build has the level.
+ * Declared only if the build has the level.
  */
 void clsa_simd_ref(struct clsa_simd *table);
 void clsa_simd_avx2(struct clsa_simd *table);

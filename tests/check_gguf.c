@@ -17,8 +17,8 @@
 
 #include "src/base/mem.h"
 #include "src/model/gguf.h"
-#include "src/model/hparams.h"
-#include "src/model/weights.h"
+#include "src/arch/arch.h"
+#include "tests/suite.h"
 
 #define PATH_SIZE 600
 
@@ -55,14 +55,12 @@ static unsigned char *read_data(const char *name, size_t *size)
 static clsa_status open_all(const char *path, clsa_error *error)
 {
     struct clsa_gguf *gguf = NULL;
-    struct clsa_hparams hp;
-    struct clsa_weights weights;
+    struct clsa_network net = {.layers = NULL};
     CLSA_TRY(clsa_gguf_open(&gguf, path, error));
-    clsa_status status = clsa_hparams_read(&hp, gguf, error);
+    clsa_status status = clsa_arch_read(&net, gguf, NULL, error);
     if (status == CLSA_OK)
-        status = clsa_weights_open(&weights, gguf, &hp, error);
-    if (status == CLSA_OK)
-        clsa_weights_close(&weights);
+        status = clsa_arch_find_tensors(&net, gguf, NULL, error);
+    clsa_network_close(&net);
     clsa_gguf_close(gguf);
     return status;
 }
@@ -377,58 +375,78 @@ START_TEST(arrays_are_read)
 }
 END_TEST
 
-/* ------------------------------------------------------ hparams and weights */
+/* ------------------------------------------------------- plan and weights */
 
 /* Opens a good file as far as its weights. */
 struct opened {
     struct clsa_gguf *gguf;
-    struct clsa_hparams hp;
-    struct clsa_weights weights;
+    struct clsa_network net;
 };
 
 static struct opened open_model(const char *name)
 {
-    struct opened o;
+    struct opened o = {.net = {.layers = NULL}};
     char path[PATH_SIZE];
     clsa_error error = {.message = ""};
     data_path(path, name);
     clsa_status status = clsa_gguf_open(&o.gguf, path, &error);
     ck_assert_msg(status == CLSA_OK, "%s", error.message);
-    status = clsa_hparams_read(&o.hp, o.gguf, &error);
+    status = clsa_arch_read(&o.net, o.gguf, NULL, &error);
     ck_assert_msg(status == CLSA_OK, "%s", error.message);
-    status = clsa_weights_open(&o.weights, o.gguf, &o.hp, &error);
+    status = clsa_arch_find_tensors(&o.net, o.gguf, NULL, &error);
     ck_assert_msg(status == CLSA_OK, "%s", error.message);
     return o;
 }
 
 static void close_model(struct opened *o)
 {
-    clsa_weights_close(&o->weights);
+    clsa_network_close(&o->net);
     clsa_gguf_close(o->gguf);
 }
+
+START_TEST(plan_follows_from_the_keys)
+{
+    struct opened o = open_model("good-clsa.gguf");
+    const struct clsa_network *net = &o.net;
+    ck_assert_uint_eq(net->layer_count, 4);
+    ck_assert_uint_eq(net->store_count, 3);
+    ck_assert_uint_eq(net->first_reader, 2);
+    ck_assert_uint_eq(net->reader_count, 2);
+    ck_assert_uint_eq(net->last_writer, 2);
+    ck_assert_uint_eq(net->refill_end, 2);
+    ck_assert_uint_eq(net->site_count, 1);
+    ck_assert(net->layers[2].site && net->layers[2].writes);
+    ck_assert(!net->layers[3].site && !net->layers[3].writes);
+    ck_assert_uint_eq(net->layers[3].store, 2);
+    ck_assert_uint_eq(net->layers[3].heads.group, 2);
+    ck_assert_int_eq(net->stores[0].kind, CLSA_STORE_WINDOW);
+    ck_assert_uint_eq(net->stores[0].window, 8);
+    ck_assert_int_eq(net->stores[2].kind, CLSA_STORE_CACHE);
+    ck_assert_uint_eq(net->stores[2].index_dim, 8);
+    ck_assert_uint_eq(net->top_k, 6);
+    ck_assert_int_eq(net->layers[2].rope, CLSA_NO_ROPE);
+    ck_assert_float_eq(net->ropes[net->layers[0].rope].base, 10000);
+    ck_assert_float_eq(net->embedding_scale, 1);
+    close_model(&o);
+}
+END_TEST
 
 START_TEST(clsa_model_has_all_parts)
 {
     struct opened o = open_model("good-clsa.gguf");
-    const struct clsa_weights *w = &o.weights;
-    ck_assert_uint_eq(o.hp.layers, 4);
-    ck_assert_uint_eq(o.hp.self_layers, 2);
-    ck_assert_uint_eq(o.hp.cross.r, 2);
-    ck_assert_uint_eq(o.hp.window, 8);
-    ck_assert_uint_eq(o.hp.index_size, 8);
-    ck_assert_uint_eq(o.hp.top_k, 6);
-    ck_assert_float_eq(o.hp.cross.rope_base, 0);
-    ck_assert_float_eq(o.hp.self.rope_base, 10000);
-    ck_assert_float_eq(o.hp.embedding_scale, 1);
-    ck_assert_ptr_eq(w->output.data, w->embedding.data);
-    ck_assert_uint_eq(w->index_q.rows, 8);
-    ck_assert_ptr_nonnull(w->k_norm);
-    ck_assert_ptr_nonnull(w->layers[1].k_norm);
-    ck_assert_ptr_nonnull(w->layers[3].q_norm);
-    ck_assert_ptr_null(w->layers[2].k.data);
-    ck_assert_ptr_null(w->layers[2].k_norm);
-    ck_assert_ptr_null(w->rope_self);
-    ck_assert_int_eq(w->layers[0].q.format, CLSA_BF16);
+    const struct clsa_network *net = &o.net;
+    ck_assert_ptr_eq(net->output.data, net->embedding.data);
+    ck_assert_uint_eq(net->layers[2].index_q.rows, 8);
+    ck_assert_ptr_nonnull(net->layers[2].k_norm);
+    ck_assert_ptr_nonnull(net->layers[2].kv_norm);
+    ck_assert_ptr_nonnull(net->layers[1].k_norm);
+    ck_assert_ptr_null(net->layers[1].kv_norm);
+    ck_assert_ptr_nonnull(net->layers[3].q_norm);
+    ck_assert_ptr_null(net->layers[3].k.data);
+    ck_assert_ptr_null(net->layers[3].k_norm);
+    ck_assert_double_eq(net->ropes[0].frequency[0], 1);
+    ck_assert_ptr_null(net->ropes[1].frequency);
+    ck_assert_int_eq(net->layers[0].q.format, CLSA_BF16);
     close_model(&o);
 }
 END_TEST
@@ -436,21 +454,21 @@ END_TEST
 START_TEST(variants_have_their_parts)
 {
     struct opened o = open_model("good-no-qk-norm.gguf");
-    ck_assert_ptr_null(o.weights.k_norm);
-    ck_assert_ptr_null(o.weights.layers[0].q_norm);
+    ck_assert_ptr_null(o.net.layers[2].k_norm);
+    ck_assert_ptr_null(o.net.layers[0].q_norm);
     close_model(&o);
     o = open_model("good-no-indexer.gguf");
-    ck_assert_uint_eq(o.hp.index_size, 0);
-    ck_assert_uint_eq(o.hp.top_k, 0);
-    ck_assert_ptr_null(o.weights.index_k.data);
+    ck_assert_uint_eq(o.net.largest.index_dim, 0);
+    ck_assert_uint_eq(o.net.top_k, 0);
+    ck_assert_ptr_null(o.net.layers[2].index_k.data);
     close_model(&o);
     o = open_model("good-untied.gguf");
-    ck_assert_ptr_ne(o.weights.output.data, o.weights.embedding.data);
+    ck_assert_ptr_ne(o.net.output.data, o.net.embedding.data);
     close_model(&o);
     o = open_model("good-rope-freqs.gguf");
-    ck_assert_float_eq(o.hp.cross.rope_base, 5000);
-    ck_assert_float_eq(o.weights.rope_self[0], 1);
-    ck_assert_ptr_nonnull(o.weights.rope_cross);
+    ck_assert_float_eq(o.net.ropes[o.net.layers[2].rope].base, 5000);
+    ck_assert_double_eq(o.net.ropes[0].frequency[0], 1);
+    ck_assert_ptr_nonnull(o.net.ropes[1].frequency);
     close_model(&o);
 }
 END_TEST
@@ -458,20 +476,20 @@ END_TEST
 START_TEST(self_decoders_have_their_parts)
 {
     struct opened o = open_model("good-self-heads.gguf");
-    ck_assert_uint_eq(o.hp.self.h, 6);
-    ck_assert_uint_eq(o.hp.self.g, 3);
-    ck_assert_uint_eq(o.hp.self.e, 16);
-    ck_assert_uint_eq(o.hp.cross.h, 4);
-    ck_assert_uint_eq(o.weights.layers[0].q.rows, 96);
-    ck_assert_uint_eq(o.weights.layers[2].q.rows, 32);
+    ck_assert_uint_eq(o.net.layers[0].heads.heads, 6);
+    ck_assert_uint_eq(o.net.layers[0].heads.kv_heads, 3);
+    ck_assert_uint_eq(o.net.layers[0].heads.head_dim, 16);
+    ck_assert_uint_eq(o.net.layers[2].heads.heads, 4);
+    ck_assert_uint_eq(o.net.layers[0].q.rows, 96);
+    ck_assert_uint_eq(o.net.layers[2].q.rows, 32);
     close_model(&o);
     o = open_model("good-gated-retention.gguf");
-    ck_assert_int_eq(o.hp.mixer, CLSA_MIXER_GATED_RETENTION);
-    ck_assert_uint_eq(o.hp.window, 1);
-    ck_assert_uint_eq(o.hp.self.g, 4);
-    ck_assert_uint_eq(o.hp.cross.g, 2);
-    ck_assert_uint_eq(o.weights.layers[0].decay.rows, 4);
-    ck_assert_uint_eq(o.weights.layers[0].gate_r.rows, 32);
+    ck_assert_int_eq(o.net.layers[0].mixer, CLSA_MIXER_RETENTION);
+    ck_assert_int_eq(o.net.stores[0].kind, CLSA_STORE_STATE);
+    ck_assert_uint_eq(o.net.layers[0].heads.kv_heads, 4);
+    ck_assert_uint_eq(o.net.layers[2].heads.kv_heads, 2);
+    ck_assert_uint_eq(o.net.layers[0].ret_decay.rows, 4);
+    ck_assert_uint_eq(o.net.layers[0].ret_gate.rows, 32);
     close_model(&o);
 }
 END_TEST
@@ -495,6 +513,7 @@ int main(void)
     tcase_add_test(values, integers_are_read);
     tcase_add_test(values, other_values_are_read);
     tcase_add_test(values, arrays_are_read);
+    tcase_add_test(model, plan_follows_from_the_keys);
     tcase_add_test(model, clsa_model_has_all_parts);
     tcase_add_test(model, variants_have_their_parts);
     tcase_add_test(model, self_decoders_have_their_parts);
@@ -502,9 +521,5 @@ int main(void)
     suite_add_tcase(suite, damage);
     suite_add_tcase(suite, values);
     suite_add_tcase(suite, model);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run(suite, CK_FORK_GETENV);
 }

@@ -18,7 +18,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "clsa.h"
+#include "clsa_bench.h"
 #include "src/engine/session.h"
 #include "tests/seccomp.h"
 
@@ -67,7 +67,7 @@ static size_t count_on(unsigned char *from, size_t size, int node,
 /* All pages of a session that hold rows, of the cache's first part on. */
 static void check_session(const char *what, const clsa_session *session)
 {
-    const struct clsa_cache *cache = &session->cache;
+    const struct clsa_cache *cache = clsa_stores_cache(&session->stores);
     const struct clsa_team *team = session->model->team;
     const size_t pages =
         (size_t)((session->length + CLSA_PAGE_ROWS - 1) / CLSA_PAGE_ROWS);
@@ -126,8 +126,8 @@ static void check_model(clsa_model *model)
     if (clsa_session_fork(session, &fork, &error) != CLSA_OK)
         stop("fork", &error);
     append(fork); /* copies the last page */
-    if (clsa_cache_page(&fork->cache, PAGES - 1) ==
-        clsa_cache_page(&session->cache, PAGES - 1)) {
+    if (clsa_cache_page(clsa_stores_cache(&fork->stores), PAGES - 1) ==
+        clsa_cache_page(clsa_stores_cache(&session->stores), PAGES - 1)) {
         printf("FAIL forked: the last page is still shared\n");
         failures++;
     }
@@ -145,22 +145,23 @@ static void check_weights(const char *what, const clsa_model *model)
 {
     const struct clsa_team *team = model->team;
     const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    struct clsa_worker w = {.count = clsa_team_size(team)};
+    const unsigned threads = clsa_team_size(team);
     size_t on = 0, begin, end, wrong;
 
     for (size_t i = 0; i < model->gguf->tensor_count; i++) {
         const struct clsa_gguf_tensor *t = &model->gguf->tensors[i];
         const size_t rows = (size_t)t->shape[1], bytes = (size_t)t->size / rows;
-        if (t->dims != 2 || t->data == model->weights.embedding.data)
+        if (t->dims != 2 || t->data == model->net.embedding.data)
             continue;
-        for (w.id = 0; w.id < w.count; w.id++) {
-            clsa_share_rows(&w, rows, &begin, &end);
+        for (unsigned id = 0; id < threads; id++) {
+            clsa_share(id, threads, clsa_row_items(rows), &begin, &end);
+            clsa_item_rows(rows, &begin, &end);
             const uintptr_t from = (uintptr_t)t->data + begin * bytes;
             const uintptr_t to = (uintptr_t)t->data + end * bytes;
             const uintptr_t first = (from + page - 1) / page * page;
             const uintptr_t last = to / page * page;
             const unsigned node =
-                clsa_team_os_node(team, clsa_team_node_of(team, w.id));
+                clsa_team_os_node(team, clsa_team_node_of(team, id));
             if (first >= last)
                 continue;
             on += count_on((unsigned char *)first, last - first, (int)node,
@@ -168,7 +169,7 @@ static void check_weights(const char *what, const clsa_model *model)
             if (wrong) {
                 printf("FAIL %s: %s: %zu pages of rows of thread %u are not on "
                        "node %u\n",
-                       what, t->name, wrong, w.id, node);
+                       what, t->name, wrong, id, node);
                 failures++;
             }
         }
@@ -223,7 +224,7 @@ static void check_same(const char *what, const char *path, clsa_model *model)
         clsa_session *a, *b;
         const float *x = decode(model, policies[i], tokens, &a);
         const float *y = decode(off, policies[i], tokens, &b);
-        const bool same = memcmp(x, y, model->hp.vocab * sizeof *x) == 0;
+        const bool same = memcmp(x, y, model->net.vocab * sizeof *x) == 0;
         printf("%s%s: logits of %s are %s\n", same ? "" : "FAIL ", what,
                policies[i], same ? "the same" : "others");
         failures += !same;
@@ -256,7 +257,7 @@ static void check_file(const char *path)
     clsa_model *model = open_model(path, NULL);
     clsa_model_info info;
 
-    clsa_model_get_info(model, &info);
+    clsa_model_get_info(model, &info, sizeof info);
     check_weights("file", model);
     printf("file: %llu bytes of %llu copied\n",
            (unsigned long long)info.placed_size,
@@ -289,8 +290,8 @@ static void check_refused(void)
         return;
     }
 #endif
-    printf("left out: memory that cannot be bound, as this system does not let "
-           "us refuse it\n");
+    printf("SKIP check_numa refused: this system does not let us refuse what "
+           "binds memory\n");
 }
 
 int main(int argc, char **argv)
@@ -308,7 +309,7 @@ int main(int argc, char **argv)
         printf("notice: %s\n", clsa_numa_notice(model->numa));
     check_nodes(model->team, argc - 1, argv + 1);
     if (argc == 1 && clsa_team_nodes(model->team) < 2) {
-        printf("skipped: one memory node\n");
+        printf("SKIP check_numa: one memory node\n");
         clsa_model_close(model);
         return 77;
     }

@@ -17,8 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clsa.h"
-#include "src/model/model.h"
+#include "clsa_bench.h"
+#include "src/engine/model.h"
+#include "tests/suite.h"
 
 static const clsa_shape small = {.width = 256,
                                  .self_layers = 2,
@@ -131,7 +132,7 @@ START_TEST(sizes)
     clsa_model *model = open_random(&small, CLSA_TYPE_Q8_0, 2);
     clsa_model_info info;
     uint64_t parameters = 0, bytes = 0;
-    clsa_model_get_info(model, &info);
+    clsa_model_get_info(model, &info, sizeof info);
     ck_assert_uint_eq(info.layers, 5);
     ck_assert_uint_eq(info.self_layers, 2);
     ck_assert_uint_eq(info.width, 256);
@@ -152,7 +153,7 @@ START_TEST(sizes)
     ck_assert_uint_eq(info.parameters, matrices + vectors);
     for (size_t i = 0; i < clsa_model_tensor_count(model); i++) {
         clsa_tensor_info tensor;
-        clsa_model_tensor(model, i, &tensor);
+        clsa_model_tensor(model, i, &tensor, sizeof tensor);
         parameters += tensor.shape[0] * tensor.shape[1];
         bytes += tensor.size;
     }
@@ -241,7 +242,8 @@ END_TEST
 static int selected_at(const clsa_session *session, uint32_t *rows)
 {
     size_t count;
-    const uint32_t *from = clsa_session_rows(session, &count);
+    const uint32_t *from;
+    ck_assert_int_eq(clsa_session_rows(session, &from, &count), CLSA_OK);
     ck_assert_uint_eq(count, small.top_k);
     memcpy(rows, from, count * sizeof *rows);
     return (int)count;
@@ -265,7 +267,7 @@ START_TEST(selections)
     selected_at(b, other);
     ck_assert_int_ne(memcmp(first, other, sizeof first), 0);
     decode(a, 2);
-    clsa_session_get_stats(a, &stats);
+    clsa_session_get_stats(a, &stats, sizeof stats);
     ck_assert_uint_eq(stats.rows_read, small.top_k);
     ck_assert_uint_gt(stats.rows_changed, small.top_k / 4);
     clsa_session_close(a);
@@ -370,7 +372,8 @@ static uint64_t count_new(const clsa_session *session, uint32_t *seen,
 {
     size_t count, i = 0;
     uint64_t fresh = 0;
-    const uint32_t *rows = clsa_session_rows(session, &count);
+    const uint32_t *rows;
+    ck_assert_int_eq(clsa_session_rows(session, &rows, &count), CLSA_OK);
     for (size_t j = 0; j < count; j++) {
         while (i < *n && seen[i] < rows[j])
             i++;
@@ -396,7 +399,7 @@ START_TEST(changed)
         const int32_t next[] = {step, 2 * step, 3 * step};
         ck_assert_int_eq(clsa_batch_append(batch, next, 3, NULL), CLSA_OK);
         for (size_t i = 0; i < 3; i++) {
-            clsa_session_get_stats(batch[i], &stats);
+            clsa_session_get_stats(batch[i], &stats, sizeof stats);
             ck_assert_uint_eq(stats.rows_changed,
                               count_new(batch[i], seen[i], &n[i]));
             ck_assert_uint_eq(stats.rows_read, n[i]);
@@ -410,7 +413,7 @@ START_TEST(changed)
 END_TEST
 
 /* A session of a model with retention is filled and decodes, within a chunk and
-   behind some, for any number of threads; truncated to 0 it is a new one. */
+   after some, for any number of threads; truncated to 0 it is a new one. */
 START_TEST(retention)
 {
     static const uint64_t lengths[] = {50, 64, 5000};
@@ -426,7 +429,7 @@ START_TEST(retention)
         ck_assert_int_eq(
             clsa_model_open(&model[options.threads - 1], path, &options, NULL),
             CLSA_OK);
-    clsa_model_get_info(model[0], &info);
+    clsa_model_get_info(model[0], &info, sizeof info);
     for (size_t i = 0; i < 3; i++) {
         clsa_session *a = open_filled(model[0], NULL, lengths[i], 3);
         clsa_session *b = open_filled(model[1], NULL, lengths[i], 3);
@@ -473,7 +476,7 @@ END_TEST
 START_TEST(no_tokenizer)
 {
     clsa_model *model = open_random(&small, CLSA_TYPE_Q8_0, 1);
-    clsa_detokenizer state = {.count = 0};
+    clsa_detokenizer state = {0};
     clsa_error error;
     int32_t *ids;
     char *text;
@@ -517,10 +520,5 @@ int main(void)
     tcase_add_test(tests, refused_fills);
     tcase_add_test(tests, no_tokenizer);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_NOFORK);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run(suite, CK_NOFORK);
 }

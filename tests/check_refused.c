@@ -2,11 +2,12 @@
 /*
  * What a system may refuse, as containers do: pinning threads, binding memory,
  * advice about memory. A model then opens with one notice and computes the same
- * bits. A seccomp filter refuses the calls, in a process of its own for each
- * case; hwloc is told of two nodes where there is one, so that memory would be
- * bound. And what is advised where nothing is refused: large memory of our own,
- * and the mapping of a file, are marked for huge pages.
- * Exit status: 0 passed, 1 failed.
+ * bits. Memory that is written and executed, which oneDNN needs: "auto" goes on
+ * without it. A seccomp filter refuses the calls, in a process of its own for
+ * each case; hwloc is told of two nodes where there is one, so that memory
+ * would be bound. And what is advised where nothing is refused: large memory of
+ * our own, and the mapping of a file, are marked for huge pages. Exit status: 0
+ * passed, 1 failed.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -20,10 +21,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "clsa.h"
+#include "clsa_bench.h"
 #include "src/engine/step.h"
 #include "tests/seccomp.h"
 
@@ -96,11 +98,13 @@ static void check_huge(struct result *r, const clsa_session *session)
     if ((emulator && *emulator) ||
         access("/sys/kernel/mm/transparent_hugepage", F_OK) != 0 ||
         is_huge(model->gguf->base) < 0) {
-        printf("left out: huge pages, about which this system tells nothing\n");
+        printf("SKIP check_refused huge pages: this system tells nothing "
+               "about them\n");
         return;
     }
     expect_huge(r, "weights", model->gguf->base);
-    expect_huge(r, "cache", clsa_cache_page(&session->cache, 0));
+    expect_huge(r, "cache",
+                clsa_cache_page(clsa_stores_cache(&session->stores), 0));
     expect_huge(r, "scratch", model->scratch->block);
     if (clsa_model_open(&file, path ? path : "models/clsa-tiny-q8_0.gguf", NULL,
                         &error) != CLSA_OK)
@@ -121,7 +125,7 @@ static void compute(struct result *r, bool plain)
     if (clsa_model_random(&model, &shape, CLSA_TYPE_F32, NULL, &error) !=
         CLSA_OK)
         stop("model", &error);
-    clsa_model_get_info(model, &info);
+    clsa_model_get_info(model, &info, sizeof info);
     snprintf(r->notice, sizeof r->notice, "%s", info.notice);
     clsa_session_options_init(&options);
     options.context = 6000;
@@ -179,8 +183,8 @@ static struct result run(bool refused, bool nodes)
         }
         r.left_out = refused && !refuse();
         if (r.left_out)
-            printf("left out: what is refused, as this system does not let us "
-                   "refuse it (%s)\n",
+            printf("SKIP check_refused refused: this system does not let us "
+                   "refuse calls (%s)\n",
                    strerror(errno));
         else
             compute(&r, !refused);
@@ -220,17 +224,133 @@ static unsigned check(const char *what, const struct result *plain,
     return r->failures + 1;
 }
 
+#ifdef CLSA_SECCOMP
+
+/* From now on no memory becomes executable. */
+static bool forbid_code(void)
+{
+    struct sock_filter filter[] = {
+        LOAD(nr),
+        IF(SYS_mprotect, 3),
+        LOAD(args[2]),
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 0, 1),
+        RETURN(SECCOMP_RET_ERRNO | EACCES),
+        RETURN(SECCOMP_RET_ALLOW)};
+    return clsa_seccomp_install(filter, sizeof filter / sizeof *filter) == 0;
+}
+
+static clsa_session *read_tokens(clsa_session *session)
+{
+    int32_t ids[2 * CLSA_GEMM_TOKENS_MIN];
+    clsa_error error;
+    for (int i = 0; i < 2 * CLSA_GEMM_TOKENS_MIN; i++)
+        ids[i] = i % VOCAB;
+    if (clsa_session_append(session, ids, 2 * CLSA_GEMM_TOKENS_MIN, NULL,
+                            &error) != CLSA_OK)
+        stop("append without code", &error);
+    return session;
+}
+
+static clsa_session *open_prefill(clsa_model *model, const char *prefill)
+{
+    clsa_session_options options;
+    clsa_session *session;
+    clsa_error error;
+    clsa_session_options_init(&options);
+    options.context = 6000;
+    options.prefill = prefill;
+    if (clsa_session_open(&session, model, &options, &error) != CLSA_OK)
+        stop("session without code", &error);
+    return session;
+}
+
+/* A session that was to use oneDNN, one that is opened when it is too late for
+   that, one that never was to, and one that insists. */
+static unsigned without_code(void)
+{
+    clsa_session_options options;
+    clsa_session *s[3], *refused;
+    clsa_model *model;
+    clsa_error error;
+    unsigned failures = 0;
+    if (clsa_model_random(&model, &shape, CLSA_TYPE_F32, NULL, &error) !=
+        CLSA_OK)
+        stop("model", &error);
+    s[0] = open_prefill(model, "auto");
+    if (s[0]->prefill == CLSA_PREFILL_NATIVE) {
+        printf("SKIP check_refused code: no oneDNN that is fast here\n");
+        return 0;
+    }
+    if (!forbid_code()) {
+        printf("SKIP check_refused code: this system does not let us refuse "
+               "calls (%s)\n",
+               strerror(errno));
+        return 0;
+    }
+    s[1] = open_prefill(model, NULL);
+    s[2] = open_prefill(model, "native");
+    for (int i = 0; i < 3; i++) {
+        const char *notice = clsa_session_notice(read_tokens(s[i]));
+        const bool same =
+            !memcmp(clsa_session_logits(s[i]), clsa_session_logits(s[0]),
+                    VOCAB * sizeof(float));
+        if (same && !*notice == (i == 2))
+            continue;
+        printf("FAIL code: session %d: \"%s\", logits are %s\n", i, notice,
+               same ? "the same" : "others");
+        failures++;
+    }
+    clsa_session_options_init(&options);
+    options.prefill = "f32";
+    if (clsa_session_open(&refused, model, &options, &error) !=
+            CLSA_ERR_UNSUPPORTED ||
+        !strstr(error.message, "MemoryDenyWriteExecute")) {
+        printf("FAIL code: f32 is not refused as it should be\n");
+        failures++;
+    }
+    return failures;
+}
+
+static unsigned check_code(void)
+{
+    int status = 1;
+    fflush(stdout);
+    const pid_t child = fork();
+    if (child == 0) {
+        const unsigned failures = without_code();
+        fflush(stdout);
+        _exit(failures != 0);
+    }
+    waitpid(child, &status, 0);
+    return status != 0;
+}
+
+#else
+
+static unsigned check_code(void)
+{
+    printf("SKIP check_refused code: this system does not let us refuse "
+           "calls\n");
+    return 0;
+}
+
+#endif
+
 int main(void)
 {
-    const struct result plain = run(false, false);
-    const struct result pins = run(true, false);
-    const struct result both = run(true, true);
-    unsigned failures = plain.failures;
+    static struct result plain, pins, both; /* too large for a stack */
+    unsigned failures;
+
+    plain = run(false, false);
+    pins = run(true, false);
+    both = run(true, true);
+    failures = plain.failures;
 
     failures += check("no pinning", &plain, &pins,
                       "threads cannot be pinned to cores (Operation not");
     failures += check("no binding either", &plain, &both,
                       "memory cannot be bound to NUMA nodes (Operation not");
+    failures += check_code();
     printf("%u failed\n", failures);
     return failures > 0;
 }

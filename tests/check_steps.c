@@ -31,7 +31,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#include "clsa.h"
+#include "clsa_bench.h"
 #include "src/engine/session.h"
 #include "tests/seccomp.h"
 
@@ -182,8 +182,8 @@ static void watch_malloc(void)
 #define MALLOC 0
 static void watch_malloc(void)
 {
-    printf("left out: allocations, which this C library does not let us "
-           "count\n");
+    printf("SKIP check_steps allocations: this C library does not let us "
+           "count them\n");
 }
 #endif
 
@@ -191,7 +191,7 @@ static void watch_malloc(void)
 
 #if defined(CLSA_SECCOMP) && (defined(__x86_64__) || defined(__aarch64__))
 
-/* Makes a system call; the filter knows it by the address behind it. */
+/* Makes a system call; the filter knows it by the address after it. */
 long make_call(long number, const long arguments[6]);
 extern const char made_call[];
 
@@ -266,16 +266,18 @@ static bool watch_calls(void)
 #endif
 
 /* What is no part of the work: the affinity of threads, OpenMP's own waking
-   and waiting. A thread that waits for long gives its CPU away, also inside;
-   clocks are system calls on machines whose clock cannot be read. */
+   and waiting. A thread that waits for long looks at the CPU clock of another,
+   lends it its CPU and sleeps, also inside; clocks are system calls on machines
+   whose clock cannot be read. */
 static const struct {
     int number;
     const char *name;
     bool inside;
 } around[] = {
     {SYS_sched_getaffinity, "sched_getaffinity", false},
-    {SYS_sched_setaffinity, "sched_setaffinity", false},
-    {SYS_futex, "futex", false},
+    {SYS_sched_setaffinity, "sched_setaffinity", true},
+    {SYS_futex, "futex", true},
+    {SYS_gettid, "gettid", false},
     {SYS_sched_yield, "sched_yield", true},
     {SYS_clock_gettime, "clock_gettime", true},
 #ifdef SANITIZER
@@ -427,7 +429,7 @@ static void append(clsa_session *session, size_t n, clsa_want want)
 {
     static const uint8_t mask[70] = {[3] = 1, [4] = 1, [69] = 1};
     static const int32_t ids[70] = {1, 2, 3, 4, 5};
-    const clsa_append how = {.want = want, .mask = mask};
+    const clsa_append_options how = {.want = want, .mask = mask};
     clsa_error error;
     atomic_store(&counting, true);
     clsa_status status = clsa_session_append(session, ids, n, &how, &error);
@@ -497,8 +499,8 @@ static void run(uint32_t threads, unsigned most)
     run_all(&s);
     calls = watch_calls();
     if (!calls)
-        printf("left out: system calls, which this system does not let us "
-               "catch (%s)\n",
+        printf("SKIP check_steps system calls: this system does not let us "
+               "catch them (%s)\n",
                strerror(errno));
     check_counters(s.model->team, calls);
     for (int j = 0; j < STEPS; j++)

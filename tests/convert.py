@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""convert.py: folders of random weights in the layouts that clsa convert
+"""convert.py: folders of random weights in the formats that clsa convert
 takes, and what has to come of them. Run by convert.test.
 
     python3 tests/convert.py CLSA FOLDER [NAME]
 
-With NAME only FOLDER/NAME is made, in the layout of clsa.
+With NAME only FOLDER/NAME is made, in the format of clsa.
 
 A folder's network is computed by tests/reference/clsa_ref.py from the tensors
 as they are in the folder, with the rotary embedding of its origin (pairs
@@ -28,7 +28,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, 'reference'))
 sys.path.insert(0, HERE)
 import clsa_ref  # noqa: E402
+import folder_cases  # noqa: E402
 import k_quants  # noqa: E402
+import ordinary_cases  # noqa: E402
 from folder_file import (  # noqa: E402
     bf16, safetensors, tiktoken, tokenizer_json)
 from gguf_file import MERGES, SPECIALS  # noqa: E402
@@ -154,12 +156,22 @@ def compare(what, folder, reference, policy='dense', arguments=()):
                np.abs(got - theirs).max())
 
 
-# ------------------------------------------------------------------- layouts
+# ------------------------------------------------------- checkpoint formats
 
 
 def renamed(weights, pairs):
     return {ours: weights[theirs] for theirs, ours in pairs
             if theirs in weights}
+
+
+def add_layer(w, names, theirs, ours, parts):
+    """Weights of a layer, and their names there and here."""
+    for their, our, shape in parts:
+        if len(shape) == 1:
+            w.norm(f'{theirs}.{their}', *shape)
+        else:
+            w.matrix(f'{theirs}.{their}', *shape)
+        names.append((f'{theirs}.{their}.weight', f'{ours}.{our}.weight'))
 
 
 def unilm(folder, retention, dtype):
@@ -173,14 +185,6 @@ def unilm(folder, retention, dtype):
     w.matrix('output_projection', VOCAB, d)
     w.norm('layer_norm', d)
 
-    def layer(theirs, ours, parts):
-        for their, our, shape in parts:
-            if len(shape) == 1:
-                w.norm(f'{theirs}.{their}', *shape)
-            else:
-                w.matrix(f'{theirs}.{their}', *shape)
-            names.append((f'{theirs}.{their}.weight', f'{ours}.{our}.weight'))
-
     common = [('mixer_layer_norm', 'attn_norm', (d,)),
               ('mixer.q_proj', 'attn_q', (d, d)),
               ('mixer.out_proj', 'attn_output', (d, d)),
@@ -193,11 +197,14 @@ def unilm(folder, retention, dtype):
         own += [('mixer.g_proj', 'attn_gate', (d, d)),
                 ('mixer.gt_proj', 'attn_decay', (hs, d))]
     for i in range(S):
-        layer(f'self_decoder.layers.{i}', f'blk.{i}', common + own)
-        layer(f'cross_decoder.layers.{i}', f'blk.{S + i}', common)
-    layer('cross_decoder', f'blk.{S}',
-          [('kv_layer_norm', 'kv_norm', (d,)),
-           ('k_proj', 'attn_k', (g * e, d)), ('v_proj', 'attn_v', (g * e, d))])
+        add_layer(w, names, f'self_decoder.layers.{i}', f'blk.{i}',
+                  common + own)
+        add_layer(w, names, f'cross_decoder.layers.{i}', f'blk.{S + i}',
+                  common)
+    add_layer(w, names, 'cross_decoder', f'blk.{S}',
+              [('kv_layer_norm', 'kv_norm', (d,)),
+               ('k_proj', 'attn_k', (g * e, d)),
+               ('v_proj', 'attn_v', (g * e, d))])
     params = dict(dim=d, n_layers=2 * S, hidden_dim=f, n_self_heads=hs,
                   n_attn_heads=h, n_attn_kv_heads=g, vocab_size=VOCAB,
                   max_seq_len=512, rope_theta=5000.0, norm_eps=1e-5)
@@ -226,14 +233,6 @@ def fla(folder, kind, exponents):
     w.matrix('lm_head', VOCAB, d)
     w.norm('model.norm', d)
 
-    def layer(theirs, ours, parts):
-        for their, our, shape in parts:
-            if len(shape) == 1:
-                w.norm(f'{theirs}.{their}', *shape)
-            else:
-                w.matrix(f'{theirs}.{their}', *shape)
-            names.append((f'{theirs}.{their}.weight', f'{ours}.{our}.weight'))
-
     common = [('attn_norm', 'attn_norm', (d,)),
               ('attn.q_proj', 'attn_q', (d, d)),
               ('attn.o_proj', 'attn_output', (d, d)),
@@ -247,13 +246,13 @@ def fla(folder, kind, exponents):
         own += [('attn.g_proj', 'attn_gate', (d, d)),
                 ('attn.gk_proj', 'attn_decay', (hs, d))]
     for i in range(S):
-        layer(f'model.self_layers.{i}', f'blk.{i}', common + own)
+        add_layer(w, names, f'model.self_layers.{i}', f'blk.{i}', common + own)
     for i in range(L - S):
-        layer(f'model.cross_layers.{i}', f'blk.{S + i}',
-              common + [('attn.q_norm', 'attn_q_norm', (e,))])
-    layer('model.shared_kv_builder', f'blk.{S}',
-          [('kv_norm', 'kv_norm', (d,)), ('k_proj', 'attn_k', (g * e, d)),
-           ('v_proj', 'attn_v', (g * e, d))])
+        add_layer(w, names, f'model.cross_layers.{i}', f'blk.{S + i}',
+                  common + [('attn.q_norm', 'attn_q_norm', (e,))])
+    add_layer(w, names, 'model.shared_kv_builder', f'blk.{S}',
+              [('kv_norm', 'kv_norm', (d,)), ('k_proj', 'attn_k', (g * e, d)),
+               ('v_proj', 'attn_v', (g * e, d))])
     write(folder, 'config.json', dict(
         model_type='yoco', hidden_size=d, num_hidden_layers=L,
         num_self_decoder_layers=S, norm_eps=1e-5, vocab_size=VOCAB,
@@ -457,12 +456,12 @@ def wrong_folders(good):
          ['config.json: line 1']),
         ('config-twice', lambda n: write(n, 'config.json', '{"a":1,"a":2}'),
          ['config.json: line 1']),
-        ('config-other', config(lambda c: c.update(model_type='llama')),
-         ['describes no YOCO network']),
+        ('config-other', config(lambda c: c.update(model_type='gpt2')),
+         ["'model_type' is 'gpt2'", 'only llama, mistral, qwen2']),
         ('config-size', config(lambda c: c.update(hidden_size=-1)),
          ["key 'hidden_size' is -1"]),
         ('config-kind', config(lambda c: c.update(hidden_size='x')),
-         ["key 'hidden_size' is no integer"]),
+         ["key 'hidden_size' is not an integer"]),
         ('config-layers', config(lambda c: c.update(num_hidden_layers=2000)),
          ['num_self_decoder_layers']),
         ('config-heads', config(lambda c: c.update(index_n_heads=2)),
@@ -475,7 +474,7 @@ def wrong_folders(good):
             self_decoder_attn=dict(type='swa', qkv_bias=True))), ['qkv_bias']),
         ('pickle', swap, ['torch pickle', 'safetensors.torch.save_file']),
         ('empty', raw(b''), ['model.safetensors']),
-        ('short', raw(b'1234'), ['no room for a safetensors header']),
+        ('short', raw(b'1234'), ['too short for a safetensors header']),
         ('header-size', header('{}', 1 << 62), ['does not fit']),
         ('header-json', header('{"a"'), ['model.safetensors: line 1']),
         ('header-list', header('[]'), ['is not an object']),
@@ -484,13 +483,13 @@ def wrong_folders(good):
         ('entry-zero', entry(shape=[0]), ["'t': a size is not above 0"]),
         ('entry-minus', entry(shape=[-2]), ["'t': a size is not above 0"]),
         ('entry-huge', entry(shape=[1 << 62, 1 << 62]), ['too large']),
-        ('entry-behind', entry(data_offsets=[0, 1 << 40]), ['behind the end']),
-        ('entry-back', entry(data_offsets=[8, 0]), ['behind the end']),
-        ('entry-fit', entry(shape=[3]), ['do not fit its shape']),
+        ('entry-behind', entry(data_offsets=[0, 1 << 40]), ['past the end']),
+        ('entry-back', entry(data_offsets=[8, 0]), ['past the end']),
+        ('entry-fit', entry(shape=[3]), ['do not match its shape']),
         ('two-lists', tensors(two),
          ['missing: model.norm.weight', 'unknown: model.layers.7.mlp',
           'missing: model.layers.2.mlp.up_proj.weight',
-          '2 tensors of the layout', '1 are unknown']),
+          '2 tensors of the format', '1 are unknown']),
         ('not-finite', tensors(infinite),
          ["'output_norm.weight' has a value that is not a finite"]),
         ('shape', tensors(lambda w: w.update(
@@ -515,7 +514,7 @@ def wrong_folders(good):
         os.path.join(TOP, n, 'model.safetensors')))
     write('wrong-index', 'model.safetensors.index.json',
           {'weight_map': {'t': '../own/model.safetensors'}})
-    refused('a shard elsewhere', 'wrong-index', 'is in no file of this folder')
+    refused('a shard elsewhere', 'wrong-index', 'is not in a file of this folder')
 
 
 # ------------------------------------------------------- tokenizer, k-quants
@@ -543,20 +542,22 @@ def same_tokens(good):
            flat(ids[1]), (ids, cut))
 
 
-def same_blocks():
-    """What this script reads of k-quants is what clsa reads, to the bit."""
-    packed = os.path.join(HERE, 'data', 'good-k-quants.gguf')
-    path = os.path.join(TOP, 'floats.gguf')
+def same_blocks(packed=os.path.join(HERE, 'data', 'good-k-quants.gguf')):
+    """What this script reads of blocks is what clsa reads, to the bit; returns
+    how many tensors there were."""
+    path = os.path.join(TOP, 'unpacked.gguf')
     code, out, err = clsa('quantize', '-q', packed, path, 'f32')
-    expect('k-quants to floats', code == 0, err)
+    expect('blocks to floats', code == 0, err)
     if code != 0:
-        return
+        return 0
     floats = clsa_ref.load_gguf(path)[1]
+    count = 0
     for name, kind, raw in k_quant_tensors(packed):
-        read = {12: k_quants.unpack_q4_k, 14: k_quants.unpack_q6_k}[kind](raw)
         got = floats[name].astype(np.float32).reshape(-1)
         expect(name + ' is decoded to the same values',
-               read.tobytes() == got.tobytes())
+               k_quants.UNPACK[kind](raw).tobytes() == got.tobytes(), packed)
+        count += 1
+    return count
 
 
 def same_floats():
@@ -574,7 +575,7 @@ def same_floats():
 
 
 def k_quant_tensors(path):
-    """(name, type, bytes) of the tensors of types 12 and 14 of a GGUF."""
+    """(name, type, bytes) of the tensors of a GGUF that k_quants reads."""
     with open(path, 'rb') as f:
         b = f.read()
     found, p = [], 24
@@ -610,33 +611,57 @@ def k_quant_tensors(path):
         found.append((name, kind, int(np.prod(shape)), offset))
     p += -p % 32
     for name, kind, n, offset in found:
-        if kind in (12, 14):
-            size = n // 256 * {12: 144, 14: 210}[kind]
+        if kind in k_quants.SIZES:
+            values, size = k_quants.SIZES[kind]
+            size *= n // values
             yield name, kind, b[p + offset:p + offset + size]
 
 
+# Names of types that are those of mixes, too.
+MIXES = ('q2_k', 'iq4_nl', 'iq4_xs')
+
+# Most that the root mean square error of a type may be, in parts of the root
+# mean square value, for normally distributed weights.
+MOST_ERROR = {'f16': 0.0003, 'q8_0': 0.006, 'q6_k': 0.02, 'q5_1': 0.035,
+              'q5_k': 0.04, 'q5_0': 0.05, 'q4_1': 0.08, 'q4_k': 0.08,
+              'iq4_nl': 0.09, 'iq4_xs': 0.09, 'q4_0': 0.1, 'q3_k': 0.17,
+              'q2_k': 0.35}
+
+
 def quantized():
-    """Errors of the types are in order; exceptions and fall-backs are kept."""
+    """Errors of the types are bounded and in order; what is written is read by
+    numpy as by clsa; exceptions and fall-backs are kept."""
     source = os.path.join(TOP, 'floats.gguf')
+    code, out, err = clsa('quantize', '-q', os.path.join(
+        HERE, 'data', 'good-k-quants.gguf'), source, 'f32')
+    expect('floats', code == 0, err)
     errors = {}
-    for kind in ('f16', 'q8_0', 'q6_k', 'q4_k', 'q4_0'):
+    for kind in MOST_ERROR:
         path = os.path.join(TOP, kind + '.gguf')
-        one = clsa('quantize', '-q', '-t', '1', '--json', source, path, kind)
+        keep = ('--keep', '*=' + kind) if kind in MIXES else ()
+        one = clsa('quantize', '-q', '-t', '1', '--json', source, path, kind,
+                   *keep)
         with open(path, 'rb') as f:
             first = f.read()
-        many = clsa('quantize', '-q', '-t', '3', '--json', source, path, kind)
+        many = clsa('quantize', '-q', '-t', '3', '--json', source, path, kind,
+                    *keep)
         with open(path, 'rb') as f:
             expect(kind + ' is the same from any number of threads',
                    f.read() == first and one == many, one[2] + many[2])
         report = json.loads(many[1])[0]['tensors']
         errors[kind] = max(t['error'] for t in report
                            if 'ffn_up' in t['name'])
+        expect(kind + ' has small errors', errors[kind] < MOST_ERROR[kind],
+               errors[kind])
         expect(kind + ' keeps norms', all(
             t['type'] == 'f32' for t in report if 'norm' in t['name']))
-        index = {t['type'] for t in report if 'indexer' in t['name']}
-        expect(kind + ' keeps the indexer', index == {
-            kind if kind in ('f16', 'q8_0') else 'q8_0'}, index)
-    order = ['f16', 'q8_0', 'q6_k', 'q4_k', 'q4_0']
+        if not keep:
+            index = {t['type'] for t in report if 'indexer' in t['name']}
+            expect(kind + ' keeps the indexer', index == {
+                kind if kind in ('f16', 'q8_0') else 'q8_0'}, index)
+        if kind not in ('f16', 'q8_0', 'q4_0'):
+            expect(kind + ' is read', same_blocks(path) > 0)
+    order = ['f16', 'q8_0', 'q6_k', 'q5_k', 'q4_k', 'q4_0', 'q3_k', 'q2_k']
     expect('errors are in order', sorted(order, key=errors.get) == order,
            errors)
     code, out, err = clsa('quantize', os.path.join(TOP, 'own.gguf'),
@@ -644,7 +669,7 @@ def quantized():
                           '--keep', '*.ffn_down.weight=f16')
     report = {t['name']: t for t in json.loads(out)[0]['tensors']}
     expect('rows of 32 fall back', code == 0 and
-           report['blk.0.attn_q.weight']['type'] == 'q8_0' and
+           report['blk.0.attn_q.weight']['type'] == 'q5_0' and
            'blk.0.attn_q.weight: rows of 32 values' in err, err)
     expect('exceptions are kept',
            report['blk.1.ffn_down.weight']['type'] == 'f16')
@@ -669,5 +694,7 @@ same_blocks()
 same_floats()
 quantized()
 streams()
+folder_cases.run(sys.modules[__name__], good_weights)
+ordinary_cases.run(sys.modules[__name__])
 print(f'{passed} passed, {failures} failed')
 sys.exit(failures != 0)

@@ -13,7 +13,7 @@ import k_quants
 
 U8, I8, U16, I16, U32, I32, F32, BOOL, STR, ARR, U64, I64, F64 = range(13)
 T_F32, T_F16, T_Q4_0, T_Q8_0, T_BF16 = 0, 1, 2, 8, 30
-T_Q4_K, T_Q5_K, T_Q6_K = 12, 13, 14
+T_Q4_K, T_Q6_K, T_IQ2_XXS = 12, 14, 16
 FORMATS = {U8: 'B', I8: 'b', U16: 'H', I16: 'h', U32: 'I', I32: 'i',
            F32: 'f', BOOL: 'B', U64: 'Q', I64: 'q', F64: 'd'}
 
@@ -73,6 +73,8 @@ def encode(kind, x):
         return k_quants.pack_q4_k(x)
     if kind == T_Q6_K:
         return k_quants.pack_q6_k(x)
+    if kind in k_quants.HALVES:
+        return k_quants.any_blocks(kind, x)
     if kind not in (T_Q8_0, T_Q4_0):  # to be refused
         return b'\0' * 4 * x.size
     blocks = x.reshape(-1, 32)
@@ -92,11 +94,8 @@ def encode(kind, x):
 
 
 def decode(kind, raw):
-    """Values of a tensor of k-quants, which the reference does not read."""
-    if kind == T_Q4_K:
-        return k_quants.unpack_q4_k(raw)
-    assert kind == T_Q6_K
-    return k_quants.unpack_q6_k(raw)
+    """Values of a tensor of a type that the reference does not read."""
+    return k_quants.UNPACK[kind](raw)
 
 
 # ---------------------------------------------------------------- a tokenizer

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# installcheck.sh: compiles the examples against the installed library, by what
-# pkg-config says, shared and static, and compares what they print with the
-# installed model. Run by make installcheck.
+# installcheck.sh: compiles all examples against the installed library, by what
+# pkg-config says, shared and static, runs them with the installed model, and
+# compares what generate prints. Run by make installcheck.
 #
-# Environment: CC, PKG_CONFIG, DESTDIR, pkgconfigdir, libdir, pkgdatadir,
-# srcdir.
+# Environment: CC, CXX (default c++), PKG_CONFIG, DESTDIR, pkgconfigdir, libdir,
+# pkgdatadir, srcdir.
 set -euo pipefail
 
 root=${DESTDIR:-}
@@ -29,11 +29,12 @@ link() {
     ${CC:-cc} -o "$folder/$name" "$folder/$name.c" $(flags --cflags) "$@"
 }
 
-for name in generate score; do
-    cp "$srcdir/tests/examples/$name.c" "$folder/$name.c"
-    cp "$srcdir/tests/examples/$name.c" "$folder/$name-static.c"
+for source in "$srcdir"/tests/examples/*.c; do
+    name=$(basename "$source" .c)
+    cp "$source" "$folder/$name.c"
+    cp "$source" "$folder/$name-static.c"
     # shellcheck disable=SC2046
-    link $name $(flags --libs) -lm
+    link $name $(flags --libs) -lm -lpthread
     if [ -f "$root$libdir/libclsa.a" ]; then
         # shellcheck disable=SC2046
         link $name-static $(flags --libs --static |
@@ -44,6 +45,16 @@ done
 "$folder/generate" "$model" "The sea was calm, and" 8 >"$folder/shared"
 [ -s "$folder/shared" ]
 "$folder/score" "$model" clsa "The sea was calm, and the ship was old."
+"$folder/cancel" "$model" 20
+"$folder/two_models" "$model" "$model"
+if command -v "${CXX:-c++}" >/dev/null; then
+    # shellcheck disable=SC2046
+    "${CXX:-c++}" -std=c++17 -o "$folder/embed" \
+        "$srcdir/tests/examples/embed.cpp" $(flags --cflags --libs)
+    "$folder/embed" "$model" "The sea was calm, and"
+else
+    echo "SKIP installcheck embed: there is no compiler for C++"
+fi
 if [ -f "$root$libdir/libclsa.a" ]; then
     "$folder/generate-static" "$model" "The sea was calm, and" 8 |
         cmp - "$folder/shared"

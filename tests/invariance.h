@@ -8,19 +8,19 @@
 
 #include <check.h>
 
-#include "clsa.h"
+#include "clsa_bench.h"
 
 #define TOKENS 2600
 
 /* One of each policy, h2o the last. */
-#define POLICIES 10
+#define POLICIES 11
 extern const char *const policies[POLICIES];
 
 extern clsa_model *model;
 extern clsa_model_info info;
 extern int32_t ids[TOKENS];
 
-/* A number of tokens; less under an emulator, but for the smallest. */
+/* A number of tokens; less under an emulator, except the smallest. */
 size_t length(size_t tokens);
 
 clsa_session_options make_options(const char *attention, uint32_t block,

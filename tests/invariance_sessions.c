@@ -80,9 +80,9 @@ START_TEST(evicted)
     /* Memory does not grow: a page is 4096 rows. */
     ck_assert_int_eq(clsa_session_truncate(a, 0, NULL), CLSA_OK);
     ck_assert_int_eq(clsa_session_fill_random(a, 4000, 1, NULL), CLSA_OK);
-    clsa_session_get_stats(a, &stats);
+    clsa_session_get_stats(a, &stats, sizeof stats);
     append(a, 0, length(300));
-    clsa_session_get_stats(a, &later);
+    clsa_session_get_stats(a, &later, sizeof later);
     ck_assert_uint_eq(later.cache_bytes, stats.cache_bytes);
     ck_assert_uint_eq(later.working_bytes, stats.working_bytes);
     ck_assert_uint_eq(later.rows_read, 50);

@@ -9,7 +9,8 @@ format; good-*.json holds what tests/reference/clsa_ref.py computes with them.
 bad-*.gguf and unsupported-*.gguf have one thing wrong each; expected.txt says
 which message they end in. README.md explains every file in a line.
 
-gguf_file.py makes the bytes, refused_models.py the files to be refused. The
+gguf_file.py makes the bytes, odd_models.py and refused_models.py the files that
+are odd or to be refused. The
 generator of random numbers is seeded by the names, and is one whose output
 numpy has frozen: the corpus is the same bytes every time.
 """
@@ -28,7 +29,10 @@ sys.path.insert(0, HERE)
 import clsa_ref  # noqa: E402
 from gguf_file import (F32, Network, T_BF16, T_F16, T_F32,  # noqa: E402
                        T_Q4_0, T_Q4_K, T_Q6_K, T_Q8_0, decode, encode)
+from odd_models import odd_models  # noqa: E402
 from refused_models import refused_models  # noqa: E402
+import k_quants  # noqa: E402
+import plain_model  # noqa: E402
 
 # ---------------------------------------------------------------- good models
 
@@ -40,7 +44,7 @@ GOOD = {
     'good-head-32': ('heads and index keys of 32 values, 1 + 2 layers, BF16',
                      dict(d=16, f=16, layers=3, self_layers=1, e=32,
                           index=32)),
-    'good-f32': ('all tensors F32, a width that is no multiple of 16',
+    'good-f32': ('all tensors F32, a width that is not a multiple of 16',
                  dict(kinds=(T_F32,), d=20, f=12, h=2, g=1, layers=3)),
     'good-f16': ('all matrices F16', dict(kinds=(T_F16,), layers=3)),
     'good-q8_0': ('all matrices Q8_0', dict(kinds=(T_Q8_0,), d=32, f=32,
@@ -53,9 +57,12 @@ GOOD = {
     'good-k-quants': ('matrices Q4_K and Q6_K in turns, packed by k_quants.py',
                       dict(kinds=(T_Q4_K, T_Q6_K), d=256, f=256, h=4, g=1,
                            e=64, index=16, layers=2, self_layers=1)),
+    'good-few-bits': ('matrices of eight types in turns, random blocks',
+                      dict(kinds=tuple(k_quants.HALVES), d=256, f=256, h=4,
+                           g=1, e=64, index=16, layers=2, self_layers=1)),
     'good-no-qk-norm': ('no attn_q_norm, no attn_k_norm',
                         dict(qk_norm=False, layers=3)),
-    'good-no-indexer': ('no indexer: dense, window and sink only',
+    'good-no-indexer': ('no indexer: every policy except clsa',
                         dict(index=0, layers=3)),
     'good-untied': ('output.weight apart from token_embd.weight',
                     dict(tied=False, layers=3, d=16, f=16)),
@@ -81,10 +88,11 @@ GOOD = {
 
 # Files that differ from others in the types of their tensors only.
 TYPES = ('good-f32', 'good-f16', 'good-q8_0', 'good-q4_0', 'good-mixed-types',
-         'good-k-quants')
+         'good-k-quants', 'good-few-bits')
 
 
-# Policies of all others; those with long texts of some.
+# Policies of all others; those with long texts of some. The policy anchors is
+# for policies.py and golden-dense.
 LAYERS = ('longformer:4:2', 'token:5', 'reuse:5:2', 'blocks:12:4', 'h2o:6')
 LONG = ('bigbird:20:3:128', 'bigbird:7:70:64', 'blocks:64:8', 'h2o:33',
         'token:70', 'reuse:300:3')
@@ -155,11 +163,26 @@ index keys does not change them.
 | file | what is in it |
 |---|---|
 %s
-## Files that have to be refused
+## Models of an architecture of the tests
+
+`plain.gguf` (a cache for each layer) and `plain-mixed.gguf` (windows in even
+layers, the last two read the cache of layer 3) are for `check_arch`, which has
+the architecture `plain`; to the library it is unknown. The JSON file beside
+each holds ids and the logits after some of them.
+
+## Odd files
+
+They open, but something has to be said about them, or they are parts of one
+that opens.
+
+| file | what is in it |
+|---|---|
+%s
+## Files that must be refused
 
 One thing is wrong with each. `expected.txt` is this table for programs: file,
 status and a part of the message, with tabs between. Files with `tokenizer` in
-their name are good but for their `tokenizer.ggml.*` keys.
+their name are good except for their `tokenizer.ggml.*` keys.
 
 | file | what is wrong | part of the message |
 |---|---|---|
@@ -172,9 +195,9 @@ def write(folder, name, raw):
 
 
 def as_floats(net):
-    """K-quants as the F32 that they stand for, for the reference."""
+    """What k_quants reads as the F32 that they stand for, for the reference."""
     for name, (kind, x) in net.tensors.items():
-        if kind in (T_Q4_K, T_Q6_K):
+        if kind in k_quants.UNPACK:
             values = decode(kind, encode(kind, x))
             net.tensors[name] = [T_F32, values.reshape(x.shape)]
     return net.pack()
@@ -191,12 +214,18 @@ def main():
             expected = expected_logits(os.path.join(floats, 'model'), name)
         write(folder, name + '.json', expected.encode())
         good += f'| {name}.gguf | {why} |\n'
+    for name, raw in plain_model.files():
+        write(folder, name, raw)
+    odd = ''
+    for name, (raw, why) in odd_models().items():
+        write(folder, name, raw)
+        odd += f'| {name} | {why} |\n'
     for name, (raw, status, text, why) in refused_models().items():
         write(folder, name + '.gguf', raw)
         refused += f'| {name}.gguf | {why} | `{text}` |\n'
         messages += f'{name}.gguf\t{status}\t{text}\n'
     write(folder, 'expected.txt', messages.encode())
-    write(folder, 'README.md', (README % (good, refused)).encode())
+    write(folder, 'README.md', (README % (good, odd, refused)).encode())
 
 
 if __name__ == '__main__':

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# needles.sh LENGTH...: recall of planted facts from contexts of 2k, 8k, 32k or
-# 128k tokens by both models of the golden data, with the default types. `clsa`
-# has to be within one answer of `dense` and recall 90 % of what is asked (80 %
-# of the 12 questions at 128k: two of them the model does not know under any
-# policy, nor does tests/reference in double precision), `window:512` next to
-# nothing beyond 2K: a sixth at 8K, where the windows of all layers together
+# needles.sh LENGTH...: needle-in-a-haystack retrieval from contexts of 2k, 8k,
+# 32k or 128k tokens by both models of the golden data, with the default types.
+# `clsa` has to be within one answer of `dense` and recall 90 % of what is asked
+# (80 % of the 12 questions at 128k: two of them the model does not know under
+# any policy, nor does tests/reference in double precision), `window:512` next
+# to nothing beyond 2K: a sixth at 8K, where the windows of all layers together
 # still reach some facts, and a tenth further on.
 #
 # Environment: CLSA (the program, default ./clsa), CLSA_SHARED (the golden
@@ -20,7 +20,7 @@ declare -A least=([2k]=90 [8k]=90 [32k]=90 [128k]=80) # %, clsa
 declare -A most=([2k]=100 [8k]=17 [32k]=10 [128k]=10) # %, window:512
 
 if [ ! -r "$shared/eval/needles-2k.jsonl" ]; then
-    echo "SKIPPED needles: no golden data in $shared (see CLSA_SHARED)"
+    echo "SKIP needles: no golden data in $shared (see CLSA_SHARED)"
     exit 0
 fi
 

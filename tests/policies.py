@@ -25,7 +25,7 @@ import clsa_ref  # noqa: E402
 TOKENS = 700
 POLICIES = ('dense', 'clsa', 'clsa:64', 'window:200', 'sink:64', 'token:64',
             'reuse:64:2', 'longformer:48:16', 'bigbird:96:32:128',
-            'blocks:128:16', 'h2o:64')
+            'blocks:128:16', 'h2o:64', 'anchors:64:7,9')
 BOUND = 1e-3  # of the largest logit
 GAP = 1e-5    # a choice this close may go either way
 

@@ -7,7 +7,7 @@ wrong)}. Names that start with bad- are malformed, the others unsupported.
 import struct
 
 from gguf_file import (ARR, BOOL, F32, F64, I32, MERGES, Network, STR, T_F32,
-                       T_Q4_0, T_Q5_K, T_Q8_0, U8, U32, U64, container, info,
+                       T_IQ2_XXS, T_Q4_0, T_Q8_0, U8, U32, U64, container, info,
                        key, string, tokenizer)
 
 # ------------------------------------------------------------------ the format
@@ -62,18 +62,18 @@ def broken_containers():
         "key 'k' has values of type 13", 'a value type that does not exist')
     put('bad-string-end',
         container([string('k') + struct.pack('<IQ', STR, huge) + b'abc']),
-        "key 'k' " + end, 'a string behind the end')
+        "key 'k' " + end, 'a string past the end')
     put('bad-string-utf8', container([key('k', STR, b'\xc3(')]),
         'string that is not valid UTF-8', 'a value that is not UTF-8')
-    put('bad-bool', container([key('k', BOOL, 2)]), 'truth value of 2',
-        'a truth value of 2')
+    put('bad-bool', container([key('k', BOOL, 2)]), 'boolean value of 2',
+        'a boolean of 2')
 
     def array(element, count, raw=b''):
         return container([string('k') +
                           struct.pack('<IIQ', ARR, element, count) + raw])
 
     put('bad-array-end', array(U32, 1000, b'\0' * 8), "key 'k' " + end,
-        'an array behind the end')
+        'an array past the end')
     put('bad-array-overflow', array(U64, (1 << 61) + 1, b'\0' * 8),
         "key 'k' " + end, 'an array whose size overflows 64 bits')
     put('bad-array-strings', array(STR, 1 << 62, string('a')),
@@ -126,7 +126,7 @@ def broken_containers():
     put('bad-tensor-overlap',
         container([NAME], [info('t', [16], T_F32, 0),
                            info('u', [8], T_F32, 32)], b'\0' * 64),
-        "tensor 'u' lies in the data of another tensor", 'two overlap')
+        "tensor 'u' overlaps the data of another tensor", 'two overlap')
     put('bad-tensor-twice',
         container([NAME], [info('t', [4], T_F32, 0),
                            info('t', [4], T_F32, 32)], FOUR * 2),
@@ -158,7 +158,7 @@ KEYS = {
         'general.architecture', None,
         "key 'general.architecture' is missing", 'no architecture'),
     'unsupported-architecture': (
-        'general.architecture', (STR, 'llama'), "is 'llama'",
+        'general.architecture', (STR, 'mamba'), "is 'mamba'",
         'another architecture'),
     'unsupported-self-decoder': (
         'yoco.self_decoder_type', (STR, 'mamba'), "is 'mamba'",
@@ -211,7 +211,7 @@ KEYS = {
     'bad-eps-missing': (A + 'layer_norm_rms_epsilon', None, "is missing",
                         'no epsilon'),
     'bad-eps-nan': (A + 'layer_norm_rms_epsilon', (F32, NAN), "is nan, not",
-                    'an epsilon that is no number'),
+                    'an epsilon that is not a number'),
     'bad-eps-inf': (A + 'layer_norm_rms_epsilon', (F32, INF), "is inf, not",
                     'an infinite epsilon'),
     'bad-eps-negative': (A + 'layer_norm_rms_epsilon', (F32, -1e-5),
@@ -222,7 +222,7 @@ KEYS = {
                      "is an integer, not a float", 'an integer'),
     'bad-embedding-scale': ('yoco.embedding_scale', (F32, NAN),
                             "key 'yoco.embedding_scale' is nan",
-                            'a scale that is no number'),
+                            'a scale that is not a number'),
     'bad-window-missing': (A + 'sliding_window', None, "is missing",
                            'no window'),
     'bad-window-0': (A + 'sliding_window', (U32, 0), "is 0, not 1 to",
@@ -230,7 +230,7 @@ KEYS = {
     'bad-rope-base-missing': (R + 'freq_base_swa', None, "is missing",
                               'no rope base'),
     'bad-rope-base-nan': (R + 'freq_base_swa', (F32, NAN), "is nan, not",
-                          'a base that is no number'),
+                          'a base that is not a number'),
     'bad-rope-base-negative': (R + 'freq_base_swa', (F32, -10000.0),
                                "is -10000, not", 'a negative base'),
     'bad-rope-base-inf': (R + 'freq_base', (F32, INF), "is inf, not",
@@ -276,6 +276,12 @@ TOKENIZERS = {
     'bad-tokenizer-count': (T + 'tokens', (ARR, (STR, WORDS + ['hh'])),
                             "tokenizer.ggml.tokens",
                             'a token more than the embedding has'),
+    'bad-tokenizer-eot': (T + 'eot_token_id', (U32, 1000000),
+                          "key 'tokenizer.ggml.eot_token_id' is 1000000",
+                          'an end of a turn that is no token'),
+    'bad-tokenizer-eog': (T + 'eog_token_ids', (ARR, (I32, [0, -1])),
+                          "tokenizer.ggml.eog_token_ids[1] is -1",
+                          'an end of a generation that is no token'),
     'bad-tokenizer-kind': (T + 'tokens', (ARR, (U32, [1] * len(WORDS))),
                            "not an array of strings", 'tokens as numbers'),
     'bad-tokenizer-twice': (
@@ -356,11 +362,11 @@ def broken_tensors():
         'a norm is not there')
     name = 'bad-tensor-shape'
     put(name, edit(name, up, lambda x: [x[0], x[1][:7]]),
-        f"tensor '{up}' has the shape [7][8], but the keys make it [8][8]",
+        f"tensor '{up}' has the shape [7][8], but the keys require [8][8]",
         'a row is not there')
     name = 'bad-tensor-transposed'
     put(name, edit(name, 'blk.0.attn_q.weight', lambda x: [x[0], x[1].T]),
-        "has the shape [8][16], but the keys make it [16][8]",
+        "has the shape [8][16], but the keys require [16][8]",
         'a matrix the other way round')
     name = 'bad-tensor-3d'
     put(name, edit(name, up, lambda x: [x[0], x[1].reshape(2, 4, 8)]),
@@ -373,37 +379,46 @@ def broken_tensors():
         put(name, edit(name, norm, with_value(value)),
             f"tensor '{norm}' has a value that is not a finite number, at 3",
             'a norm with a value that is not finite')
+    name = 'bad-norm-zero'
+    put(name, edit(name, norm, lambda x: [x[0], 0 * x[1]]),
+        f"tensor '{norm}' has only zeros",
+        'a norm that was not downloaded')
     name = 'bad-rope-factor'
     put(name, edit(name, 'rope_freqs_self.weight', with_value(0.0),
                    cross_rope=True, rope_freqs=True),
         "tensor 'rope_freqs_self.weight' has a factor that is not above 0",
         'an angle divided by 0')
     name = 'unsupported-tensor-kind'
-    put(name, edit(name, up, lambda x: [T_Q5_K, x[1]]),
-        f"tensor '{up}' has type 13", 'a matrix of type Q5_K')
+    put(name, edit(name, up, lambda x: [T_IQ2_XXS, x[1]]),
+        f"tensor '{up}' has type 16", 'a matrix of type IQ2_XXS')
     name = 'unsupported-norm-kind'
     put(name, edit(name, norm, lambda x: [999, x[1]]),
         f"tensor '{norm}' has type 999", 'a norm of a type of the future')
     name = 'unsupported-tensor'
     net = tiny(name)
     net.norm('blk.0.attn_q.bias', 16)
-    put(name, net, "tensor 'blk.0.attn_q.bias.weight' is not one of",
+    put(name, net, "tensor 'blk.0.attn_q.bias.weight' does not belong to",
         'a tensor that no YOCO model has')
+    name = 'unsupported-tensor-control'
+    net = tiny(name)
+    net.norm('a\x1b[2J\nb\x9bc\x7f', 8)
+    put(name, net, r"tensor 'a\x1b[2J\nb\u009bc\x7f.weight' does not",
+        'a name that a terminal would obey')
     name = 'unsupported-tensor-layer'
     net = tiny(name)
     net.matrix('blk.2.attn_q', 16, 8)
-    put(name, net, "tensor 'blk.2.attn_q.weight' is not one of",
+    put(name, net, "tensor 'blk.2.attn_q.weight' does not belong to",
         'a tensor of a layer behind the last one')
     name = 'unsupported-tensor-cross-key'
     net = tiny(name, layers=3)
     net.matrix('blk.2.attn_k', 8, 8)
-    put(name, net, "tensor 'blk.2.attn_k.weight' is not one of",
+    put(name, net, "tensor 'blk.2.attn_k.weight' does not belong to",
         'a key projection in the second cross-decoder layer')
     name = 'unsupported-tensor-indexer'
     net = tiny(name)
     for k in [k for k in net.keys if 'indexer' in k]:
         del net.keys[k]
-    put(name, net, "tensor 'blk.1.indexer.q_proj.weight' is not one of",
+    put(name, net, "tensor 'blk.1.indexer.q_proj.weight' does not belong to",
         'tensors of an indexer without its keys')
     name = 'bad-indexer-missing'
     net = tiny(name)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * attend.c: attention over a list of rows and the merge of its partials, AVX2.
+ * attend.c: attention over a list of rows, AVX2.
  *
  * Two passes over the rows. The first makes all scores, eight (head, row)
  * pairs at a time, and fetches V meanwhile; the second adds p * v in ascending
@@ -26,9 +26,13 @@ struct heads {
     float *out; /* [r][e + 2]; holds the rearranged query during pass one */
     size_t r, e;
     const struct clsa_rows *rows;
-    size_t at[CLSA_ATTEND_ROWS];                      /* byte offset of row i */
-    float score[CLSA_ATTEND_HEADS][CLSA_ATTEND_ROWS]; /* later exp */
+    size_t at[CLSA_ATTEND_ROWS];      /* byte offset of row i */
+    float (*score)[CLSA_ATTEND_ROWS]; /* [CLSA_ATTEND_HEADS]; later exp */
 };
+
+_Static_assert(CLSA_ATTEND_HEADS *CLSA_ATTEND_ROWS * sizeof(float) <=
+                   CLSA_KERNEL_SCRATCH,
+               "simd.h");
 
 /* ------------------------------------------------------------ 16 values */
 
@@ -51,12 +55,12 @@ INLINE struct pair load16(const char *row, size_t j, enum clsa_format format)
     if (format == CLSA_Q8_0) {
         const uint8_t *block =
             (const uint8_t *)row + j / CLSA_BLOCK * CLSA_Q8_0_BYTES;
-        const __m256 d = clsa_block_scale(block);
+        const __m256 d = avx2_block_scale(block);
         const uint8_t *q = block + 2 + j % CLSA_BLOCK;
         return (struct pair){load8_q8_0(q, d), load8_q8_0(q + 8, d)};
     }
-    return (struct pair){clsa_load8(row, j, format),
-                         clsa_load8(row, j + 8, format)};
+    return (struct pair){avx2_load8(row, j, format),
+                         avx2_load8(row, j + 8, format)};
 }
 
 /* 16 values, or the last 8 of a row and nothing. */
@@ -64,7 +68,7 @@ INLINE struct pair load(const char *row, size_t j, bool half,
                         enum clsa_format format)
 {
     if (half)
-        return (struct pair){clsa_load8(row, j, format), _mm256_setzero_ps()};
+        return (struct pair){avx2_load8(row, j, format), _mm256_setzero_ps()};
     return load16(row, j, format);
 }
 
@@ -122,17 +126,17 @@ INLINE void dot_step(__m256 sum[PAIRS], const char *const k[PAIRS],
     }
 }
 
-/* Fetches K and V of the rows that come CLSA_AVX2_ROWS_AHEAD later; V waits in
+/* Fetches K and V of the rows that come AVX2_ROWS_AHEAD later; V waits in
    L2 for the second pass. */
 INLINE void fetch(const struct heads *t, size_t i, size_t rows, size_t bytes)
 {
     for (size_t r = i; r < i + rows; r++) {
-        const size_t ahead = r + CLSA_AVX2_ROWS_AHEAD;
+        const size_t ahead = r + AVX2_ROWS_AHEAD;
         const size_t last = t->rows->n - 1;
         const size_t at = t->at[ahead < last ? ahead : last];
         for (size_t b = 0; b < bytes; b += 64) {
             _mm_prefetch((const char *)t->rows->k + at + b, _MM_HINT_T0);
-            clsa_prefetch((const char *)t->rows->v + at + b);
+            avx2_prefetch_l2((const char *)t->rows->v + at + b);
         }
     }
 }
@@ -143,7 +147,7 @@ INLINE void fetch_next(const struct heads *t, size_t i, size_t rows,
 {
     const char *ahead = (const char *)t->rows->ahead + 2 * i * bytes;
     for (size_t b = 0; b < 2 * rows * bytes; b += 64)
-        clsa_prefetch(ahead + b);
+        avx2_prefetch_l2(ahead + b);
 }
 
 /* Scores of `heads` heads from h on; the first heads fetch for all. */
@@ -174,7 +178,7 @@ INLINE void scores(struct heads *t, size_t h, int heads, int rows,
             dot_step(sum, k, q, e + 2, j, heads, rows, false, format);
         if (j < e)
             dot_step(sum, k, q, e + 2, j, heads, rows, true, format);
-        _mm256_storeu_ps(s, clsa_sum8(sum));
+        _mm256_storeu_ps(s, avx2_sum8(sum));
         /* rows divides CLSA_ATTEND_ROWS: surplus rows stay inside of score */
         UNROLL
         for (int p = 0; p < heads; p++)
@@ -182,22 +186,30 @@ INLINE void scores(struct heads *t, size_t h, int heads, int rows,
     }
 }
 
+/* Scores of n rows, bounded; there is room for whole vectors. */
+static void cap_scores(float *score, size_t n, float cap)
+{
+    for (size_t i = 0; i < n; i += 8)
+        _mm256_storeu_ps(score + i,
+                         avx2_softcap(_mm256_loadu_ps(score + i), cap));
+}
+
 /* Scores to exp(score - max) and the end of out. The sum has 8 lanes by row. */
-static void normalise(float *score, size_t n, float *max, float *sum)
+static void normalize(float *score, size_t n, float *max, float *sum)
 {
     __m256 m = _mm256_set1_ps(-INFINITY), total = _mm256_setzero_ps();
     for (size_t i = n; i % 8; i++)
         score[i] = -INFINITY;
     for (size_t i = 0; i < n; i += 8)
         m = _mm256_max_ps(m, _mm256_loadu_ps(score + i));
-    *max = clsa_max(m);
+    *max = avx2_max(m);
     m = _mm256_set1_ps(*max);
     for (size_t i = 0; i < n; i += 8) {
-        const __m256 p = clsa_exp(_mm256_sub_ps(_mm256_loadu_ps(score + i), m));
+        const __m256 p = avx2_exp(_mm256_sub_ps(_mm256_loadu_ps(score + i), m));
         _mm256_storeu_ps(score + i, p);
         total = _mm256_add_ps(total, p);
     }
-    *sum = clsa_sum(total);
+    *sum = avx2_sum(total);
 }
 
 /* --------------------------------------------------------- pass two: p v */
@@ -294,14 +306,17 @@ INLINE void all_values(const struct heads *t, enum clsa_format format)
     }
 }
 
+/* The rows are copied, for what is written to scratch could change them. */
 INLINE void attend(float *out, const float *q, size_t r, size_t e,
-                   const struct clsa_rows *rows, enum clsa_format format)
+                   const struct clsa_rows *list, enum clsa_format format)
 {
+    const struct clsa_rows copy = *list, *rows = &copy;
     struct heads t;
     t.out = out;
     t.r = r;
     t.e = e;
     t.rows = rows;
+    t.score = rows->scratch;
     for (size_t i = 0; i < rows->n; i++)
         t.at[i] = (rows->order ? rows->order[i] : i) * rows->stride;
     for (size_t h = 0; h < r; h++)
@@ -309,7 +324,9 @@ INLINE void attend(float *out, const float *q, size_t r, size_t e,
     all_scores(&t, format);
     for (size_t h = 0; h < r; h++) {
         float *end = out + h * (e + 2) + e;
-        normalise(t.score[h], rows->n, end, end + 1);
+        if (rows->cap > 0)
+            cap_scores(t.score[h], rows->n, rows->cap);
+        normalize(t.score[h], rows->n, end, end + 1);
     }
     all_values(&t, format);
 }
@@ -321,60 +338,11 @@ INLINE void attend(float *out, const float *q, size_t r, size_t e,
         attend(out, q, r, e, rows, format);                                    \
     }
 
-ATTEND(f32, CLSA_F32)
-ATTEND(f16, CLSA_F16)
-ATTEND(bf16, CLSA_BF16)
-ATTEND(q8_0, CLSA_Q8_0)
+CLSA_ROW_FORMATS(ATTEND)
 
-/* ------------------------------------------------------------------- merge */
+#define FILL(name, format) table->attend[format] = attend_##name##_avx2;
 
-static void attend_merge_avx2(float *y, const float *part, size_t n, size_t ld,
-                              size_t e)
+void clsa_attend_avx2(struct clsa_simd *table)
 {
-    float max = -INFINITY, sum = 0;
-    for (size_t i = 0; i < n; i++)
-        max = fmaxf(max, part[i * ld + e]);
-    for (size_t i = 0; i < n; i++) {
-        const float *p = part + i * ld;
-        const __m256 scale = clsa_exp(_mm256_set1_ps(p[e] - max));
-        sum += _mm256_cvtss_f32(scale) * p[e + 1];
-        for (size_t j = 0; j < e; j += 8) {
-            const __m256 y8 = i ? _mm256_loadu_ps(y + j) : _mm256_setzero_ps();
-            _mm256_storeu_ps(
-                y + j, _mm256_fmadd_ps(scale, _mm256_loadu_ps(p + j), y8));
-        }
-    }
-    const __m256 scale = _mm256_set1_ps(1.0f / sum);
-    for (size_t j = 0; j < e; j += 8)
-        _mm256_storeu_ps(y + j, _mm256_mul_ps(_mm256_loadu_ps(y + j), scale));
-}
-
-static void attend_join_avx2(float *sum, size_t ld, const float *part, size_t n,
-                             size_t e)
-{
-    for (size_t h = 0; h < n; h++) {
-        float *s = sum + h * ld;
-        const float *p = part + h * (e + 2);
-        const float max = fmaxf(s[e], p[e]);
-        const __m256 old = clsa_exp(_mm256_set1_ps(s[e] - max));
-        const __m256 new = clsa_exp(_mm256_set1_ps(p[e] - max));
-        for (size_t j = 0; j < e; j += 8) {
-            const __m256 y = _mm256_mul_ps(old, _mm256_loadu_ps(s + j));
-            _mm256_storeu_ps(s + j,
-                             _mm256_fmadd_ps(new, _mm256_loadu_ps(p + j), y));
-        }
-        s[e] = max;
-        s[e + 1] =
-            _mm256_cvtss_f32(old) * s[e + 1] + _mm256_cvtss_f32(new) * p[e + 1];
-    }
-}
-
-void clsa_avx2_attend(struct clsa_simd *table)
-{
-    table->attend[CLSA_F32] = attend_f32_avx2;
-    table->attend[CLSA_F16] = attend_f16_avx2;
-    table->attend[CLSA_BF16] = attend_bf16_avx2;
-    table->attend[CLSA_Q8_0] = attend_q8_0_avx2;
-    table->attend_merge = attend_merge_avx2;
-    table->attend_join = attend_join_avx2;
+    CLSA_ROW_FORMATS(FILL)
 }

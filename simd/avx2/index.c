@@ -1,14 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * index.c: scan of index keys and filter of candidates with AVX2.
+ * index.c: index keys: quantization, scan and filter of scores, AVX2.
  *
  * A scan takes eight keys at a time, one vector of partial sums each, and adds
  * across the lanes of all eight at once. A last group of fewer keys reads its
- * last key again instead of memory behind it, and drops the surplus scores.
+ * last key again instead of memory after it, and drops the surplus scores.
  */
-#include "simd/avx2/avx2.h"
+#include "simd/avx2/quantize.h"
 
 enum { KEYS = 8 };
+
+static void quantize_row_avx2(int8_t *q, float *scale, const float *x,
+                              size_t len, float limit)
+{
+    const float max = avx2_largest(x, len);
+    const __m256 inv = _mm256_set1_ps(clsa_quant_inverse(max, limit));
+    size_t i = 0;
+    *scale = clsa_quant_scale(max, limit);
+    for (; i + 32 <= len; i += 32)
+        _mm256_storeu_si256((__m256i *)(q + i),
+                            avx2_quantize32(x + i, inv, limit));
+    if (i < len) {
+        float rest[32] = {0};
+        int8_t bytes[32];
+        memcpy(rest, x + i, (len - i) * sizeof *x);
+        _mm256_storeu_si256((__m256i *)bytes,
+                            avx2_quantize32(rest, inv, limit));
+        memcpy(q + i, bytes, len - i);
+    }
+}
 
 /* Where the keys of a group of `left` lie. */
 INLINE void point(const char *key[KEYS], const void *first, size_t bytes,
@@ -24,7 +44,7 @@ INLINE void store_scores(float *score, __m256 v, size_t left)
     if (left >= KEYS)
         _mm256_storeu_ps(score, v);
     else
-        _mm256_maskstore_ps(score, clsa_tail_mask(left), v);
+        _mm256_maskstore_ps(score, avx2_tail_mask(left), v);
 }
 
 /* -------------------------------------------------------------- float keys */
@@ -39,24 +59,24 @@ INLINE __m256 score_float(const char *const key[KEYS], size_t len,
         sum[k] = _mm256_setzero_ps();
     if (format == CLSA_BF16)
         for (; j + 16 <= len; j += 16)
-            clsa_dot16_bf16(sum, key, x, j, true);
+            avx2_dot16_bf16(sum, key, x, j, true);
     for (; j + 8 <= len; j += 8) {
         const __m256 q = _mm256_loadu_ps(x + j);
         UNROLL
         for (int k = 0; k < KEYS; k++) {
-            clsa_fetch_line(key[k], clsa_format_bytes(format, j),
-                            clsa_format_bytes(format, 8));
-            sum[k] = _mm256_fmadd_ps(clsa_load8(key[k], j, format), q, sum[k]);
+            avx2_prefetch_line(key[k], clsa_format_bytes(format, j),
+                               clsa_format_bytes(format, 8));
+            sum[k] = _mm256_fmadd_ps(avx2_load8(key[k], j, format), q, sum[k]);
         }
     }
     if (j < len) {
-        const __m256 q = clsa_load_tail(x, j, len - j, CLSA_F32);
+        const __m256 q = avx2_load_tail(x, j, len - j, CLSA_F32);
         UNROLL
         for (int k = 0; k < KEYS; k++)
-            sum[k] = _mm256_fmadd_ps(clsa_load_tail(key[k], j, len - j, format),
+            sum[k] = _mm256_fmadd_ps(avx2_load_tail(key[k], j, len - j, format),
                                      q, sum[k]);
     }
-    return clsa_sum8(sum);
+    return avx2_sum8(sum);
 }
 
 static void scan_f32_avx2(float *score, const float *key, size_t n, size_t len,
@@ -111,7 +131,7 @@ INLINE __m256i score_i8(const char *const key[KEYS], size_t len,
         UNROLL
         for (int k = 0; k < KEYS; k++) {
             const __m128i v = _mm_loadu_si128((const __m128i *)(key[k] + j));
-            clsa_fetch_line(key[k], j, 16);
+            avx2_prefetch_line(key[k], j, 16);
             sum[k] = _mm256_add_epi32(sum[k], madd_key(v, x));
         }
     }
@@ -119,7 +139,7 @@ INLINE __m256i score_i8(const char *const key[KEYS], size_t len,
         for (int k = 0; k < KEYS; k++)
             sum[k] =
                 _mm256_add_epi32(sum[k], tail_i8(key[k] + j, q + j, len - j));
-    return clsa_isum8(sum, false);
+    return avx2_isum8(sum, false);
 }
 
 static void scan_i8_avx2(float *score, const int8_t *key, const float *scales,
@@ -133,7 +153,7 @@ static void scan_i8_avx2(float *score, const int8_t *key, const float *scales,
         point(group, key + s * len, len, left);
         const __m256 d = left >= KEYS
                              ? _mm256_loadu_ps(scales + s)
-                             : clsa_load_tail(scales, s, left, CLSA_F32);
+                             : avx2_load_tail(scales, s, left, CLSA_F32);
         const __m256 sum = _mm256_cvtepi32_ps(score_i8(group, len, query->q));
         store_scores(score + s, _mm256_mul_ps(_mm256_mul_ps(scale, d), sum),
                      left);
@@ -170,8 +190,9 @@ static size_t filter_avx2(uint64_t *out, const float *score, size_t n,
     return m;
 }
 
-void clsa_avx2_index(struct clsa_simd *table)
+void clsa_index_avx2(struct clsa_simd *table)
 {
+    table->quantize_row = quantize_row_avx2;
     table->scan_f32 = scan_f32_avx2;
     table->scan_bf16 = scan_bf16_avx2;
     table->scan_i8 = scan_i8_avx2;

@@ -7,38 +7,33 @@
  * 15 * 127 * 2 = 3810, so that eight of them add up in 16 bits (30480) before
  * they are widened once.
  */
-#include "simd/simd.h"
-
-#define BLOCK_BYTES CLSA_Q4_0_BYTES
-#define WORDS       true
-#define WIDE        false
-#define ROWS_OF_2   4 /* 8 sums of words; the float ones wait in L1 */
-
 #include "simd/avx2/matmul_block.h"
+
+#define PACKED_STEPS 8
 
 INLINE __m256i dot_block(const uint8_t *block, __m256i x)
 {
-    return _mm256_maddubs_epi16(clsa_nibbles(block), x);
+    return _mm256_maddubs_epi16(avx2_nibbles(block), x);
 }
 
-INLINE void multiply(__m256i sum[ROWS][GROUPS], const uint8_t *const w[ROWS],
-                     const int8_t *x, const int32_t *minus, int rows,
-                     int groups)
+INLINE void multiply(__m256i sum[AVX2_TILE_ROWS][AVX2_COLUMN_GROUPS],
+                     const uint8_t *const w[AVX2_TILE_ROWS], const int8_t *x,
+                     const int32_t *minus, int rows, int groups)
 {
-    uint8_t nibbles[ROWS][CLSA_BLOCK];
+    uint8_t nibbles[AVX2_TILE_ROWS][CLSA_BLOCK];
     UNROLL
     for (int r = 0; r < rows; r++)
-        _mm256_storeu_si256((__m256i *)nibbles[r], clsa_nibbles(w[r]));
-    IN_MEMORY(nibbles);
+        _mm256_storeu_si256((__m256i *)nibbles[r], avx2_nibbles(w[r]));
+    AVX2_IN_MEMORY(nibbles);
     UNROLL
-    for (int s = 0; s < STEPS; s++) {
+    for (int s = 0; s < PACKED_STEPS; s++) {
         UNROLL
         for (int r = 0; r < rows; r++) {
-            const __m256i v = broadcast4(nibbles[r] + 4 * s);
+            const __m256i v = avx2_broadcast4(nibbles[r] + 4 * s);
             UNROLL
             for (int g = 0; g < groups; g++) {
                 const __m256i *q =
-                    (const __m256i *)(x + GROUP_BYTES * g + 32 * s);
+                    (const __m256i *)(x + PACKED_STEPS * 32 * g + 32 * s);
                 const __m256i p =
                     _mm256_maddubs_epi16(v, _mm256_loadu_si256(q));
                 sum[r][g] = s ? _mm256_add_epi16(sum[r][g], p) : p;
@@ -57,13 +52,20 @@ INLINE void multiply(__m256i sum[ROWS][GROUPS], const uint8_t *const w[ROWS],
     }
 }
 
-static void matmul_q4_0_avx2(float *y, size_t ldy, const void *w, size_t rows,
-                             const struct clsa_act *a)
+#define BLOCK_BYTES    CLSA_Q4_0_BYTES
+#define BLOCK_WORDS    true
+#define PAIR_ROWS      4 /* 8 sums of words; the float ones wait in L1 */
+#define DOT_BLOCK      dot_block
+#define MULTIPLY_BLOCK multiply
+#include "simd/avx2/matmul_block_tmpl.h"
+
+void clsa_kernel_matmul_q4_0_avx2(float *y, size_t ldy, const void *w,
+                                  size_t rows, const struct clsa_act *a)
 {
-    matmul(y, ldy, w, rows, a);
+    matmul_block(y, ldy, w, rows, a);
 }
 
-void clsa_avx2_matmul_q4_0(struct clsa_simd *table)
+void clsa_matmul_q4_0_avx2(struct clsa_simd *table)
 {
-    table->matmul[CLSA_Q4_0] = matmul_q4_0_avx2;
+    table->matmul[CLSA_Q4_0] = clsa_kernel_matmul_q4_0_avx2;
 }

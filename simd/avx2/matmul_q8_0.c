@@ -10,14 +10,9 @@
  * it is packed and w once for all columns, which leaves vpmaddwd and vpaddd:
  * the same products in fewer instructions.
  */
-#include "simd/simd.h"
-
-#define BLOCK_BYTES CLSA_Q8_0_BYTES
-#define WORDS       false /* dot_block gives 32-bit sums */
-#define WIDE        true  /* packed activations have 16 bits */
-#define ROWS_OF_2   3     /* 8 integer sums; the float ones wait in L1 */
-
 #include "simd/avx2/matmul_block.h"
+
+#define PACKED_STEPS 16 /* activations are widened to 16 bits */
 
 INLINE __m256i dot_signed(__m256i w, __m256i magnitude, __m256i x)
 {
@@ -32,13 +27,13 @@ INLINE __m256i dot_block(const uint8_t *block, __m256i x)
     return dot_signed(w, _mm256_abs_epi8(w), x);
 }
 
-/* The weights go through the stack, because a broadcast load is free where the
+/* The weights go through the stack, because a broadcast load is free if the
    arithmetic is the limit, and a shuffle per step is not. */
-INLINE void multiply(__m256i sum[ROWS][GROUPS], const uint8_t *const w[ROWS],
-                     const int8_t *x, const int32_t *minus, int rows,
-                     int groups)
+INLINE void multiply(__m256i sum[AVX2_TILE_ROWS][AVX2_COLUMN_GROUPS],
+                     const uint8_t *const w[AVX2_TILE_ROWS], const int8_t *x,
+                     const int32_t *minus, int rows, int groups)
 {
-    int16_t wide[ROWS][CLSA_BLOCK];
+    int16_t wide[AVX2_TILE_ROWS][CLSA_BLOCK];
     (void)minus;
     UNROLL
     for (int r = 0; r < rows; r++) {
@@ -51,20 +46,20 @@ INLINE void multiply(__m256i sum[ROWS][GROUPS], const uint8_t *const w[ROWS],
         for (int g = 0; g < groups; g++)
             sum[r][g] = _mm256_setzero_si256();
     }
-    IN_MEMORY(wide);
+    AVX2_IN_MEMORY(wide);
     UNROLL_4
-    for (int s = 0; s < STEPS; s++) {
-        __m256i q[GROUPS];
+    for (int s = 0; s < PACKED_STEPS; s++) {
+        __m256i q[AVX2_COLUMN_GROUPS];
         UNROLL
         for (int g = 0; g < groups; g++) {
             q[g] = _mm256_loadu_si256(
-                (const __m256i *)(x + GROUP_BYTES * g + 32 * s));
+                (const __m256i *)(x + PACKED_STEPS * 32 * g + 32 * s));
             /* or it is loaded again for each row */
             __asm__("" : "+x"(q[g]));
         }
         UNROLL
         for (int r = 0; r < rows; r++) {
-            const __m256i v = broadcast4(wide[r] + 2 * s);
+            const __m256i v = avx2_broadcast4(wide[r] + 2 * s);
             UNROLL
             for (int g = 0; g < groups; g++)
                 sum[r][g] =
@@ -73,13 +68,20 @@ INLINE void multiply(__m256i sum[ROWS][GROUPS], const uint8_t *const w[ROWS],
     }
 }
 
-static void matmul_q8_0_avx2(float *y, size_t ldy, const void *w, size_t rows,
-                             const struct clsa_act *a)
+#define BLOCK_BYTES    CLSA_Q8_0_BYTES
+#define BLOCK_WORDS    false /* dot_block gives 32-bit sums */
+#define PAIR_ROWS      3     /* 8 integer sums; the float ones wait in L1 */
+#define DOT_BLOCK      dot_block
+#define MULTIPLY_BLOCK multiply
+#include "simd/avx2/matmul_block_tmpl.h"
+
+void clsa_kernel_matmul_q8_0_avx2(float *y, size_t ldy, const void *w,
+                                  size_t rows, const struct clsa_act *a)
 {
-    matmul(y, ldy, w, rows, a);
+    matmul_block(y, ldy, w, rows, a);
 }
 
-void clsa_avx2_matmul_q8_0(struct clsa_simd *table)
+void clsa_matmul_q8_0_avx2(struct clsa_simd *table)
 {
-    table->matmul[CLSA_Q8_0] = matmul_q8_0_avx2;
+    table->matmul[CLSA_Q8_0] = clsa_kernel_matmul_q8_0_avx2;
 }

@@ -74,7 +74,7 @@ static float fma_avx2(const float *x, size_t n,
         for (int k = 0; k < VECTORS; k++)
             all = _mm256_add_ps(all, sum[j][k]);
     }
-    return clsa_sum(all);
+    return avx2_sum(all);
 }
 
 /* The pattern of a row in all of a vector. */
@@ -119,7 +119,7 @@ static uint32_t product_sign(const struct clsa_peak_operands *o)
     return sum_rows(sum);
 }
 
-/* Both operands widened to 16 bits, those of the rows before the loop. */
+/* Both operands widened to 16 bits, the rows before the loop. */
 static uint32_t product_madd(const struct clsa_peak_operands *o)
 {
     __m256i row[CLSA_PEAK_ROWS], sum[CLSA_PEAK_ROWS];

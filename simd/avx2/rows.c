@@ -1,63 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rows.c: conversions between floats and the row formats, and quantisation of
- * activations and index keys, with AVX2. The same bits as the scalar kernels:
- * one division per block, one multiplication and one rounding per value.
+ * rows.c: conversions between floats and the row formats, and quantization of
+ * activations, AVX2. The same bits as the scalar kernels: one division per
+ * block, one multiplication and one rounding per value.
  */
+#include "simd/avx2/quantize.h"
 
-#include "simd/avx2/avx2.h"
-
-/* ------------------------------------------------------------ quantisation */
-
-INLINE __m256 magnitude(__m256 v)
-{
-    return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), v);
-}
-
-/* Largest magnitude of n values. */
-static float largest(const float *x, size_t n)
-{
-    __m256 max = _mm256_setzero_ps();
-    size_t i = 0;
-    for (; i + 8 <= n; i += 8)
-        max = _mm256_max_ps(max, magnitude(_mm256_loadu_ps(x + i)));
-    if (i < n)
-        max = _mm256_max_ps(max,
-                            magnitude(clsa_load_tail(x, i, n - i, CLSA_F32)));
-    return clsa_max(max);
-}
-
-INLINE float quantum(float max, float limit)
-{
-    return max > CLSA_QUANT_MIN ? max / limit : 0.0f;
-}
-
-INLINE float inverse(float max, float limit)
-{
-    return max > CLSA_QUANT_MIN ? limit / max : 0.0f;
-}
-
-/*
- * 32 values to int8. The limits are the second operand of min and max, which
- * is the one returned for a NaN: 0 times an infinite inverse becomes -limit,
- * as fmaxf makes it.
- */
-INLINE __m256i quantize32(const float *x, __m256 inv, float limit)
-{
-    __m256i v[4];
-    UNROLL
-    for (int k = 0; k < 4; k++) {
-        __m256 f = _mm256_mul_ps(_mm256_loadu_ps(x + 8 * k), inv);
-        f = _mm256_max_ps(f, _mm256_set1_ps(-limit));
-        f = _mm256_min_ps(f, _mm256_set1_ps(limit));
-        v[k] = _mm256_cvtps_epi32(f);
-    }
-    /* packs work within halves: 0 2 4 6 | 1 3 5 7 groups of four values */
-    const __m256i q = _mm256_packs_epi16(_mm256_packs_epi32(v[0], v[1]),
-                                         _mm256_packs_epi32(v[2], v[3]));
-    return _mm256_permutevar8x32_epi32(
-        q, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
-}
+/* ------------------------------------------------------------ quantization */
 
 /* Sum of 32 int8. */
 INLINE int32_t sum_i8(__m256i q)
@@ -74,30 +23,12 @@ static void quantize_avx2(int8_t *q, float *d, int32_t *sum, size_t ldd,
                           const float *x, size_t len)
 {
     for (size_t b = 0; b < len / CLSA_BLOCK; b++, x += CLSA_BLOCK) {
-        const float max = largest(x, CLSA_BLOCK);
-        const __m256i v =
-            quantize32(x, _mm256_set1_ps(inverse(max, 127.0f)), 127.0f);
-        d[b * ldd] = quantum(max, 127.0f);
+        const float max = avx2_largest(x, CLSA_BLOCK);
+        const __m256i v = avx2_quantize32(
+            x, _mm256_set1_ps(clsa_quant_inverse(max, 127.0f)), 127.0f);
+        d[b * ldd] = clsa_quant_scale(max, 127.0f);
         sum[b * ldd] = sum_i8(v);
         _mm256_storeu_si256((__m256i *)(q + b * CLSA_BLOCK), v);
-    }
-}
-
-static void quantize_row_avx2(int8_t *q, float *scale, const float *x,
-                              size_t len, float limit)
-{
-    const float max = largest(x, len);
-    const __m256 inv = _mm256_set1_ps(inverse(max, limit));
-    size_t i = 0;
-    *scale = quantum(max, limit);
-    for (; i + 32 <= len; i += 32)
-        _mm256_storeu_si256((__m256i *)(q + i), quantize32(x + i, inv, limit));
-    if (i < len) {
-        float rest[32] = {0};
-        int8_t bytes[32];
-        memcpy(rest, x + i, (len - i) * sizeof *x);
-        _mm256_storeu_si256((__m256i *)bytes, quantize32(rest, inv, limit));
-        memcpy(q + i, bytes, len - i);
     }
 }
 
@@ -113,10 +44,10 @@ INLINE void load_half(float *y, const void *x, size_t n,
 {
     size_t i = 0;
     for (; i + 8 <= n; i += 8)
-        _mm256_storeu_ps(y + i, clsa_load8(x, i, format));
+        _mm256_storeu_ps(y + i, avx2_load8(x, i, format));
     if (i < n)
-        _mm256_maskstore_ps(y + i, clsa_tail_mask(n - i),
-                            clsa_load_tail(x, i, n - i, format));
+        _mm256_maskstore_ps(y + i, avx2_tail_mask(n - i),
+                            avx2_load_tail(x, i, n - i, format));
 }
 
 static void load_f16_avx2(float *y, const void *x, size_t n)
@@ -143,7 +74,7 @@ static void load_q8_0_avx2(float *y, const void *x, size_t n)
     const uint8_t *block = x;
     for (size_t i = 0; i < n; i += CLSA_BLOCK, block += CLSA_Q8_0_BYTES) {
         const __m128i *q = (const __m128i *)(block + 2);
-        const __m256 d = clsa_block_scale(block);
+        const __m256 d = avx2_block_scale(block);
         store_scaled(y + i, _mm_loadu_si128(q), d);
         store_scaled(y + i + 16, _mm_loadu_si128(q + 1), d);
     }
@@ -154,8 +85,8 @@ static void load_q4_0_avx2(float *y, const void *x, size_t n)
     const uint8_t *block = x;
     for (size_t i = 0; i < n; i += CLSA_BLOCK, block += CLSA_Q4_0_BYTES) {
         const __m256i q =
-            _mm256_sub_epi8(clsa_nibbles(block), _mm256_set1_epi8(8));
-        const __m256 d = clsa_block_scale(block);
+            _mm256_sub_epi8(avx2_nibbles(block), _mm256_set1_epi8(8));
+        const __m256 d = avx2_block_scale(block);
         store_scaled(y + i, _mm256_castsi256_si128(q), d);
         store_scaled(y + i + 16, _mm256_extracti128_si256(q, 1), d);
     }
@@ -202,7 +133,7 @@ INLINE void store_half(uint16_t *y, const float *x, size_t n,
                          to_half(_mm256_loadu_ps(x + i), format));
     if (i < n) {
         uint16_t rest[8];
-        const __m256 v = clsa_load_tail(x, i, n - i, CLSA_F32);
+        const __m256 v = avx2_load_tail(x, i, n - i, CLSA_F32);
         _mm_storeu_si128((__m128i *)rest, to_half(v, format));
         memcpy(y + i, rest, (n - i) * sizeof *y);
     }
@@ -222,18 +153,19 @@ static void store_q8_0_avx2(void *y, const float *x, size_t n)
 {
     uint8_t *block = y;
     for (size_t i = 0; i < n; i += CLSA_BLOCK, block += CLSA_Q8_0_BYTES) {
-        const float max = largest(x + i, CLSA_BLOCK);
-        clsa_write_u16(block, clsa_f32_to_f16(quantum(max, 127.0f)));
+        const float max = avx2_largest(x + i, CLSA_BLOCK);
+        clsa_write_u16(block, clsa_f32_to_f16(clsa_quant_scale(max, 127.0f)));
         _mm256_storeu_si256(
             (__m256i *)(block + 2),
-            quantize32(x + i, _mm256_set1_ps(inverse(max, 127.0f)), 127.0f));
+            avx2_quantize32(x + i,
+                            _mm256_set1_ps(clsa_quant_inverse(max, 127.0f)),
+                            127.0f));
     }
 }
 
-void clsa_avx2_rows(struct clsa_simd *table)
+void clsa_rows_avx2(struct clsa_simd *table)
 {
     table->quantize = quantize_avx2;
-    table->quantize_row = quantize_row_avx2;
     table->load[CLSA_F32] = load_f32_avx2;
     table->load[CLSA_F16] = load_f16_avx2;
     table->load[CLSA_BF16] = load_bf16_avx2;

@@ -9,7 +9,7 @@
  * in registers, rows in ascending order. In both, a converted row serves all
  * heads of the tile. Heads of a tile are independent of each other.
  *
- * Values are taken in pairs of vectors, SPLIT at a time, see split.h.
+ * Values are taken in pairs of vectors, AVX512_SPLIT at a time, see split.h.
  */
 #include <math.h>
 
@@ -21,9 +21,10 @@
 
 struct scores {
     float p[CLSA_ATTEND_HEADS][CLSA_ATTEND_ROWS];
-    float sum[CLSA_ATTEND_HEADS];
     float q[CLSA_ATTEND_HEADS / QUAD][CLSA_ATTEND_SIZE / QUAD][LANES];
 };
+
+_Static_assert(sizeof(struct scores) <= CLSA_KERNEL_SCRATCH, "simd.h");
 
 INLINE const uint8_t *row_at(const void *base, const struct clsa_rows *rows,
                              size_t i)
@@ -32,11 +33,11 @@ INLINE const uint8_t *row_at(const void *base, const struct clsa_rows *rows,
     return (const uint8_t *)base + at * rows->stride;
 }
 
-/* Rows far from each other come one line at a time: ask for all of them. */
+/* Rows far from each other come one line at a time: prefetch all of them. */
 INLINE void prefetch_bytes(const uint8_t *from, size_t bytes)
 {
     for (size_t at = 0; at < bytes; at += 64)
-        prefetch(from + at);
+        prefetch_l2(from + at);
 }
 
 INLINE void prefetch_row(const void *base, const struct clsa_rows *rows,
@@ -49,34 +50,34 @@ INLINE void prefetch_row(const void *base, const struct clsa_rows *rows,
 
 /* Rows of K that will be converted soon: sixteen that are read in a row wait
    for each other, and memory for all of them. */
-INLINE void ask_row(const struct clsa_rows *rows, size_t i, size_t bytes)
+INLINE void prefetch_key(const struct clsa_rows *rows, size_t i, size_t bytes)
 {
     if (i >= rows->n)
         return;
     for (size_t at = 0; at < bytes; at += 64)
-        ask(row_at(rows->k, rows, i) + at);
+        prefetch_l1(row_at(rows->k, rows, i) + at);
 }
 
 /* Four values of each head of a tile side by side; heads from r on are 0. */
 INLINE void arrange(struct scores *s, const float *q, size_t r, size_t e,
                     enum clsa_format format)
 {
-    float x[SPLIT];
+    float x[AVX512_SPLIT];
     for (size_t h = 0; h < (r + QUAD - 1) / QUAD * QUAD; h++)
-        for (size_t j = 0; j < e; j += SPLIT) {
+        for (size_t j = 0; j < e; j += AVX512_SPLIT) {
             __m512 v[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
             if (h < r)
-                load_split(v, q + h * e, j, e - j, CLSA_F32);
-            split(v, format);
+                avx512_load_split(v, q + h * e, j, e - j, CLSA_F32);
+            avx512_split(v, format);
             _mm512_storeu_ps(x, v[0]);
             _mm512_storeu_ps(x + LANES, v[1]);
-            for (size_t c = 0; c < SPLIT / QUAD; c++)
+            for (size_t c = 0; c < AVX512_SPLIT / QUAD; c++)
                 _mm_storeu_ps(s->q[h / QUAD][j / QUAD + c] + h % QUAD * QUAD,
                               _mm_loadu_ps(x + c * QUAD));
         }
 }
 
-/* The sums of four rows, those of head h in quarter h. */
+/* The sums of four rows, of head h in quarter h. */
 INLINE __m512 sum_quarters(const __m512 v[4])
 {
     __m512 ab = _mm512_add_ps(_mm512_unpacklo_ps(v[0], v[1]),
@@ -111,10 +112,10 @@ INLINE void store_scores(float (*p)[CLSA_ATTEND_ROWS], size_t i, size_t heads,
 }
 
 /*
- * Memory that is read after all of the rows is asked for in four quarters: as
+ * Memory that is read after all of the rows is prefetched in four quarters: as
  * rows are converted, multiplied, made exponentials of, and added up. Whatever
- * is asked for in one go waits for each other, and all else for it. Part i of n
- * of a quarter.
+ * is prefetched in one go waits for each other, and all else for it. Part i of
+ * n of a quarter.
  */
 INLINE void fetch_next(const struct clsa_rows *rows, size_t quarter, size_t i,
                        size_t bytes)
@@ -138,7 +139,7 @@ INLINE void fetch_multiplied(const struct clsa_rows *rows, size_t i, size_t r,
         fetch_next(rows, 0, 2 * i + LANES + r, bytes);
     else
         prefetch_row(rows->v, rows, i + r, bytes);
-    ask_row(rows, i + r + ATTEND_AHEAD, bytes);
+    prefetch_key(rows, i + r + AVX512_ATTEND_AHEAD, bytes);
 }
 
 /* Up to VALUES values of sixteen rows from j on, as floats; `fetch`: with what
@@ -150,9 +151,9 @@ INLINE void convert_rows(float (*x)[VALUES], const uint8_t *const k[LANES],
     for (size_t r = 0; r < LANES; r++) {
         if (fetch)
             fetch_converted(rows, i, r, clsa_format_bytes(format, e));
-        for (size_t n = j; n < j + VALUES && n < e; n += SPLIT) {
+        for (size_t n = j; n < j + VALUES && n < e; n += AVX512_SPLIT) {
             __m512 v[2];
-            load_split(v, k[r], n, e - n, format);
+            avx512_load_split(v, k[r], n, e - n, format);
             _mm512_storeu_ps(x[r] + n - j, v[0]);
             _mm512_storeu_ps(x[r] + n - j + LANES, v[1]);
         }
@@ -178,7 +179,8 @@ INLINE void score_tile(float (*p)[CLSA_ATTEND_ROWS], size_t heads,
         for (size_t c = 0; c < CHUNKS; c++) {
             if (fetch && j == 0)
                 fetch_multiplied(rows, i, c, bytes, ahead);
-            if (j + c * QUAD >= (e + SPLIT - 1) / SPLIT * SPLIT)
+            if (j + c * QUAD >=
+                (e + AVX512_SPLIT - 1) / AVX512_SPLIT * AVX512_SPLIT)
                 continue;
             const __m512 y = _mm512_loadu_ps(q[c]);
             UNROLL
@@ -193,7 +195,7 @@ INLINE void score_tile(float (*p)[CLSA_ATTEND_ROWS], size_t heads,
 
 /*
  * All scores, sixteen rows at a time; p has room for the repeats of the last
- * row. V rows are asked for with the K rows, a whole pass before their use.
+ * row. V rows are prefetched with the K rows, a whole pass before their use.
  */
 INLINE void score_rows(struct scores *s, size_t r, size_t e,
                        const struct clsa_rows *rows, bool ahead,
@@ -202,30 +204,30 @@ INLINE void score_rows(struct scores *s, size_t r, size_t e,
     for (size_t i = 0; i < rows->n; i += LANES) {
         const uint8_t *k[LANES];
         for (size_t n = 0; n < LANES; n++)
-            k[n] = row_at(rows->k, rows, min_size(i + n, rows->n - 1));
+            k[n] = row_at(rows->k, rows, avx512_min_size(i + n, rows->n - 1));
         for (size_t j = 0; j < r; j += QUAD)
             score_tile(s->p + j, r - j, s->q[j / QUAD], e, k, i, rows, j == 0,
                        ahead, format);
     }
 }
 
-/* p = exp(p - max), for n rows, *sum of them; returns max. What is behind the n
+/* p = exp(p - max), for n rows, *sum of them; returns max. Scores after the n
    rows stays unused. With each vector, `parts` of the third quarter of what is
    read next from part `first` on. */
-INLINE float soften(float *p, const struct clsa_rows *rows, float *sum,
-                    size_t first, size_t parts, size_t bytes)
+INLINE float normalize(float *p, const struct clsa_rows *rows, float *sum,
+                       size_t first, size_t parts, size_t bytes)
 {
     const size_t n = rows->n;
     __m512 most = _mm512_set1_ps(-INFINITY), total = _mm512_setzero_ps();
     for (size_t i = 0; i < n; i += LANES) {
-        __mmask16 m = first_lanes(n - i);
+        __mmask16 m = avx512_first_lanes(n - i);
         most = _mm512_mask_max_ps(most, m, most, _mm512_loadu_ps(p + i));
     }
     float max = _mm512_reduce_max_ps(most);
     for (size_t i = 0; i < n; i += LANES) {
-        __mmask16 m = first_lanes(n - i);
-        __m512 v =
-            exp_ps(_mm512_sub_ps(_mm512_loadu_ps(p + i), _mm512_set1_ps(max)));
+        __mmask16 m = avx512_first_lanes(n - i);
+        __m512 v = avx512_exp(
+            _mm512_sub_ps(_mm512_loadu_ps(p + i), _mm512_set1_ps(max)));
         for (size_t k = 0; k < parts; k++)
             fetch_next(rows, 2, first++, bytes);
         _mm512_storeu_ps(p + i, v);
@@ -256,7 +258,7 @@ INLINE void value_tile(float *out, float (*p)[CLSA_ATTEND_ROWS], size_t e,
             fetch_next(rows, 3, i, bytes);
         UNROLL
         for (int t = 0; t < splits; t++)
-            load_split(v + 2 * t, row, j + t * SPLIT, n, format);
+            avx512_load_split(v + 2 * t, row, j + t * AVX512_SPLIT, n, format);
         UNROLL
         for (int h = 0; h < H; h++) {
             __m512 weight = _mm512_set1_ps(p[h][i]);
@@ -269,11 +271,11 @@ INLINE void value_tile(float *out, float (*p)[CLSA_ATTEND_ROWS], size_t e,
     for (int h = 0; h < H; h++)
         UNROLL
     for (int t = 0; t < splits; t++) {
-        float *o = out + h * (e + 2) + j + t * SPLIT;
-        unsplit(sum[h] + 2 * t, format);
-        _mm512_mask_storeu_ps(o, first_lanes(n), sum[h][2 * t]);
+        float *o = out + h * (e + 2) + j + t * AVX512_SPLIT;
+        avx512_unsplit(sum[h] + 2 * t, format);
+        _mm512_mask_storeu_ps(o, avx512_first_lanes(n), sum[h][2 * t]);
         if (n > LANES)
-            _mm512_mask_storeu_ps(o + LANES, first_lanes(n - LANES),
+            _mm512_mask_storeu_ps(o + LANES, avx512_first_lanes(n - LANES),
                                   sum[h][2 * t + 1]);
     }
 }
@@ -284,11 +286,12 @@ INLINE void value_heads(float *out, float (*p)[CLSA_ATTEND_ROWS], size_t e,
 {
     size_t j = 0;
     for (; j + VALUES <= e; j += VALUES)
-        value_tile(out, p, e, j, rows, H, VALUES / SPLIT, SPLIT,
+        value_tile(out, p, e, j, rows, H, VALUES / AVX512_SPLIT, AVX512_SPLIT,
                    fetch && j == 0, format);
-    for (; j < e; j += SPLIT)
-        value_tile(out, p, e, j, rows, H, 1, min_size(e - j, SPLIT),
-                   fetch && j == 0, format);
+    for (; j < e; j += AVX512_SPLIT)
+        value_tile(out, p, e, j, rows, H, 1,
+                   avx512_min_size(e - j, AVX512_SPLIT), fetch && j == 0,
+                   format);
 }
 
 INLINE void values(float *out, struct scores *s, size_t r, size_t e,
@@ -307,21 +310,32 @@ INLINE void values(float *out, struct scores *s, size_t r, size_t e,
                     format);
 }
 
+/* Scores of n rows, bounded. */
+INLINE void cap_scores(float *p, size_t n, float cap)
+{
+    for (size_t i = 0; i < n; i += LANES)
+        _mm512_storeu_ps(p + i, avx512_softcap(_mm512_loadu_ps(p + i), cap));
+}
+
+/* The rows are copied, for what is written to scratch could change them. */
 INLINE void attend(float *out, const float *q, size_t r, size_t e,
-                   const struct clsa_rows *rows, bool ahead,
+                   const struct clsa_rows *list, bool ahead,
                    enum clsa_format format)
 {
-    struct scores s;
+    const struct clsa_rows copy = *list, *rows = &copy;
+    struct scores *s = rows->scratch;
 
-    arrange(&s, q, r, e, format);
-    score_rows(&s, r, e, rows, ahead, format);
+    arrange(s, q, r, e, format);
+    score_rows(s, r, e, rows, ahead, format);
     for (size_t h = 0; h < r; h++) {
         float *o = out + h * (e + 2) + e;
         const size_t parts = ahead ? LANES / r : 0;
-        o[0] = soften(s.p[h], rows, o + 1, h * parts * (rows->n / LANES), parts,
-                      clsa_format_bytes(format, e));
+        if (rows->cap > 0)
+            cap_scores(s->p[h], rows->n, rows->cap);
+        o[0] = normalize(s->p[h], rows, o + 1, h * parts * (rows->n / LANES),
+                         parts, clsa_format_bytes(format, e));
     }
-    values(out, &s, r, e, rows, ahead, format);
+    values(out, s, r, e, rows, ahead, format);
 }
 
 /* Loops of known length for the usual size: 13 % faster. Functions of their
@@ -348,15 +362,11 @@ INLINE void attend(float *out, const float *q, size_t r, size_t e,
             attend(out, q, r, e, rows, false, format);                         \
     }
 
-ATTEND(f32, CLSA_F32)
-ATTEND(f16, CLSA_F16)
-ATTEND(bf16, CLSA_BF16)
-ATTEND(q8_0, CLSA_Q8_0)
+CLSA_ROW_FORMATS(ATTEND)
+
+#define FILL(name, format) table->attend[format] = attend_##name##_avx512;
 
 void clsa_attend_avx512(struct clsa_simd *table)
 {
-    table->attend[CLSA_F32] = attend_f32_avx512;
-    table->attend[CLSA_F16] = attend_f16_avx512;
-    table->attend[CLSA_BF16] = attend_bf16_avx512;
-    table->attend[CLSA_Q8_0] = attend_q8_0_avx512;
+    CLSA_ROW_FORMATS(FILL)
 }

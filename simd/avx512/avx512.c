@@ -14,9 +14,9 @@ void clsa_simd_avx512(struct clsa_simd *table)
     clsa_rows_k_avx512(table);
     clsa_elementwise_avx512(table);
     clsa_index_avx512(table);
+    clsa_gather_avx512(table);
     clsa_attend_avx512(table);
     clsa_score_avx512(table);
-    clsa_merge_avx512(table);
-    clsa_gather_avx512(table);
-    clsa_tile_avx512(table);
+    clsa_combine_avx512(table);
+    clsa_prefill_attn_avx512(table);
 }

@@ -4,89 +4,52 @@
  * converting loads, sums across lanes, exp, and the overlay functions of the
  * families. Included by the files of simd/avx512 alone.
  *
- * Tails: masked loads and stores never touch memory behind the extents. Where
- * a kernel takes a fixed group of rows or keys, the group's tail repeats the
+ * Tails: masked loads and stores never touch memory after the extents. If a
+ * kernel takes a fixed group of rows or keys, the group's tail repeats the
  * last one and stores only the valid results, so that every row goes through
  * the same instructions whatever stands beside it.
  */
 #ifndef CLSA_AVX512_H
 #define CLSA_AVX512_H
 
-#include <immintrin.h>
-#include <stdbool.h>
+#include "simd/x86.h"
 
-#include "simd/simd.h"
+#define LANES 16 /* floats of a vector */
 
 /*
- * Tuning. Measured on AMD EPYC (Zen 4, family 25 model 17, 1 MiB L2) where no
+ * Tuning. Measured on AMD EPYC (Zen 4, family 25 model 17, 1 MiB L2) if no
  * CPU is named, or on Intel, family 6 model 167; 2 cores, November 2026,
  * gcc 12.
  */
 enum {
-    /* blocks of a panel that are packed at once: 4 KiB. A sum of as many goes
-       to the sum of the row, here and in simd/avx2/matmul_block.h */
-    PANEL_BLOCKS = 8,
     /* bytes of float weights kept in L2 while the columns pass by */
-    FLOAT_CHUNK_BYTES = 256 * 1024,
-    /* rows of K that attend asks for ahead of their use */
-    ATTEND_AHEAD = 16,
-    /* bytes that are asked for, into L1, ahead of their use where memory is
-       read as one stream. Scan of bf16 keys, share of the read loop: 512 58 %,
+    AVX512_FLOAT_CHUNK_BYTES = 256 * 1024,
+    /* rows of K that attend prefetches ahead of their use */
+    AVX512_ATTEND_AHEAD = 16,
+    /* bytes: how far ahead memory that is read as one stream is prefetched,
+       into L1. Scan of bf16 keys, share of the read loop: 512 58 %,
        1024 68 %, 1536 80 %, 2560 86 %, 4096 66 % (Intel) */
-    STREAM_AHEAD = 2560,
+    AVX512_STREAM_AHEAD = 2560,
     /* the same for the products of one column (4608: a tenth slower), and for
        index keys of a line (2560 and 8192: 1 to 3 % slower; Intel) */
-    UNIT_AHEAD = 3072,
-    LINES_AHEAD = 4608,
+    AVX512_UNIT_AHEAD = 3072,
+    AVX512_LINES_AHEAD = 4608,
 };
 
-/* Loops over register arrays have to disappear; -O2 does it only if told. */
-#ifdef __clang__
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
-#define INLINE static inline __attribute__((always_inline))
-
-/* The vector v is computed, and nothing of memory is moved across. */
-#define PIN(v) __asm__ volatile("" : "+v"(v) : : "memory")
-
-/* Nothing of memory is moved across. Tile loads of GCC 12 do not say that they
-   read memory, nor loads of a tile configuration that they read all of it. */
-#define FENCE __asm__ volatile("" ::: "memory")
-
-/* Asks for a line, into L1, at this very place among what is pinned: compilers
-   gather prefetches that they may move. */
-INLINE void ask(const void *p)
-{
-    __asm__ volatile("prefetcht0 %0" : : "m"(*(const char *)p));
-}
-
-#define LANES 16
-
 /* Mask of the first n lanes, all of them from 16 on. */
-INLINE __mmask16 first_lanes(size_t n)
+INLINE __mmask16 avx512_first_lanes(size_t n)
 {
     return n < LANES ? (__mmask16)((1u << n) - 1) : (__mmask16)0xffff;
 }
 
-INLINE size_t min_size(size_t a, size_t b)
+INLINE size_t avx512_min_size(size_t a, size_t b)
 {
     return a < b ? a : b;
 }
 
-/*
- * To L2, at this very place, for what is used much later: with hint T0 random
- * rows came at half the speed.
- */
-INLINE void prefetch(const void *p)
-{
-    __asm__ volatile("prefetcht1 %0" : : "m"(*(const char *)p));
-}
-
 /* Sum of all lanes modulo 2^32: the reduction of the compilers' headers adds
    signed integers, which may not overflow. */
-INLINE uint32_t sum_mod(__m512i v)
+INLINE uint32_t avx512_sum_mod(__m512i v)
 {
     __m256i w = _mm256_add_epi32(_mm512_castsi512_si256(v),
                                  _mm512_extracti64x4_epi64(v, 1));
@@ -98,13 +61,13 @@ INLINE uint32_t sum_mod(__m512i v)
     return (uint32_t)_mm_cvtsi128_si32(x);
 }
 
-INLINE __m512 bf16_to_f32(__m256i h)
+INLINE __m512 avx512_bf16_to_f32(__m256i h)
 {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
 }
 
 /* Values j..j+15 of a row as floats; j % 16 == 0. */
-INLINE __m512 load16(const void *row, size_t j, enum clsa_format format)
+INLINE __m512 avx512_load16(const void *row, size_t j, enum clsa_format format)
 {
     const uint16_t *half = (const uint16_t *)row + j;
     const uint8_t *block =
@@ -118,7 +81,7 @@ INLINE __m512 load16(const void *row, size_t j, enum clsa_format format)
     case CLSA_F16:
         return _mm512_cvtph_ps(_mm256_loadu_si256((const void *)half));
     case CLSA_BF16:
-        return bf16_to_f32(_mm256_loadu_si256((const void *)half));
+        return avx512_bf16_to_f32(_mm256_loadu_si256((const void *)half));
     default:
         __builtin_memcpy(&d, block, sizeof d);
         q = _mm512_cvtepi8_epi32(
@@ -129,8 +92,8 @@ INLINE __m512 load16(const void *row, size_t j, enum clsa_format format)
 }
 
 /* The same with absent lanes zero. Float formats only: blocks have no tail. */
-INLINE __m512 load_tail(const void *row, size_t j, __mmask16 m,
-                        enum clsa_format format)
+INLINE __m512 avx512_load_tail(const void *row, size_t j, __mmask16 m,
+                               enum clsa_format format)
 {
     const uint16_t *half = (const uint16_t *)row + j;
 
@@ -140,27 +103,27 @@ INLINE __m512 load_tail(const void *row, size_t j, __mmask16 m,
     case CLSA_F16:
         return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(m, half));
     case CLSA_BF16:
-        return bf16_to_f32(_mm256_maskz_loadu_epi16(m, half));
+        return avx512_bf16_to_f32(_mm256_maskz_loadu_epi16(m, half));
     default:
         return _mm512_setzero_ps();
     }
 }
 
 /*
- * Sixteen index keys lie one behind the other; behind the end, the last one
- * again. This goes on to key i + 1 of `left`, and asks for what comes later,
- * a line with each key: asked for at once, they would wait for each other.
+ * Sixteen index keys follow each other; after the end, the last one
+ * again. This goes on to key i + 1 of `left`, and prefetches what comes later,
+ * a line with each key: all at once, they would wait for each other.
  */
-INLINE const uint8_t *next_key(const uint8_t *key, size_t i, size_t bytes,
-                               size_t left, bool fetch)
+INLINE const uint8_t *avx512_next_key(const uint8_t *key, size_t i,
+                                      size_t bytes, size_t left, bool fetch)
 {
     if (fetch)
-        ask(key + STREAM_AHEAD);
+        prefetch_l1(key + AVX512_STREAM_AHEAD);
     return i + 1 < left ? key + bytes : key;
 }
 
 /* Lane i of the result is the sum of v[i]; one tree, the same for all i. */
-INLINE __m512 sum16_ps(const __m512 v[LANES])
+INLINE __m512 avx512_sum16_ps(const __m512 v[LANES])
 {
     __m512 a[8], b[4], c[2];
     UNROLL
@@ -184,7 +147,7 @@ INLINE __m512 sum16_ps(const __m512 v[LANES])
 }
 
 /* The sums of pairs of values of v and w in turns. */
-INLINE __m512i add_pairs_epi32(__m512i v, __m512i w)
+INLINE __m512i avx512_add_pairs(__m512i v, __m512i w)
 {
     return _mm512_add_epi32(_mm512_unpacklo_epi32(v, w),
                             _mm512_unpackhi_epi32(v, w));
@@ -192,32 +155,32 @@ INLINE __m512i add_pairs_epi32(__m512i v, __m512i w)
 
 /* The sums of the halves of lanes of 128 bits, a lane of v and one of w in
    turns. */
-INLINE __m512i add_halves_epi32(__m512i v, __m512i w)
+INLINE __m512i avx512_add_halves(__m512i v, __m512i w)
 {
     return _mm512_add_epi32(_mm512_unpacklo_epi64(v, w),
                             _mm512_unpackhi_epi64(v, w));
 }
 
-/* The sums of pairs of lanes of 128 bits, those of v and then those of w. */
-INLINE __m512i add_lanes_epi32(__m512i v, __m512i w)
+/* The sums of pairs of lanes of 128 bits, first of v, then of w. */
+INLINE __m512i avx512_add_lanes(__m512i v, __m512i w)
 {
     return _mm512_add_epi32(_mm512_shuffle_i32x4(v, w, 0x88),
                             _mm512_shuffle_i32x4(v, w, 0xdd));
 }
 
-INLINE __m512i sum16_epi32(const __m512i v[LANES])
+INLINE __m512i avx512_sum16_epi32(const __m512i v[LANES])
 {
     __m512i a[8], b[4], c[2];
     UNROLL
     for (int i = 0; i < 8; i++)
-        a[i] = add_pairs_epi32(v[2 * i], v[2 * i + 1]);
+        a[i] = avx512_add_pairs(v[2 * i], v[2 * i + 1]);
     UNROLL
     for (int i = 0; i < 4; i++)
-        b[i] = add_halves_epi32(a[2 * i], a[2 * i + 1]);
+        b[i] = avx512_add_halves(a[2 * i], a[2 * i + 1]);
     UNROLL
     for (int i = 0; i < 2; i++)
-        c[i] = add_lanes_epi32(b[2 * i], b[2 * i + 1]);
-    return add_lanes_epi32(c[0], c[1]);
+        c[i] = avx512_add_lanes(b[2 * i], b[2 * i + 1]);
+    return avx512_add_lanes(c[0], c[1]);
 }
 
 /*
@@ -225,7 +188,7 @@ INLINE __m512i sum16_epi32(const __m512i v[LANES])
  * reduction to |r| <= ln(2)/2, Taylor to r^6. The clamp keeps r small where
  * the result is 0 or infinity anyway.
  */
-INLINE __m512 exp_ps(__m512 x)
+INLINE __m512 avx512_exp(__m512 x)
 {
     x = _mm512_max_ps(x, _mm512_set1_ps(-110.0f));
     x = _mm512_min_ps(x, _mm512_set1_ps(100.0f));
@@ -244,6 +207,15 @@ INLINE __m512 exp_ps(__m512 x)
     return _mm512_scalef_ps(p, n);
 }
 
+/* cap tanh(x / cap) */
+INLINE __m512 avx512_softcap(__m512 x, float cap)
+{
+    const __m512 one = _mm512_set1_ps(1.0f);
+    __m512 e = avx512_exp(_mm512_div_ps(x, _mm512_set1_ps(0.5f * cap)));
+    __m512 rest = _mm512_div_ps(_mm512_set1_ps(2.0f), _mm512_add_ps(e, one));
+    return _mm512_mul_ps(_mm512_sub_ps(one, rest), _mm512_set1_ps(cap));
+}
+
 /* level avx512 */
 void clsa_matmul_float_avx512(struct clsa_simd *table);
 void clsa_matmul_q8_0_avx512(struct clsa_simd *table);
@@ -254,11 +226,11 @@ void clsa_rows_avx512(struct clsa_simd *table);
 void clsa_rows_k_avx512(struct clsa_simd *table);
 void clsa_elementwise_avx512(struct clsa_simd *table);
 void clsa_index_avx512(struct clsa_simd *table);
+void clsa_gather_avx512(struct clsa_simd *table);
 void clsa_attend_avx512(struct clsa_simd *table);
 void clsa_score_avx512(struct clsa_simd *table);
-void clsa_merge_avx512(struct clsa_simd *table);
-void clsa_gather_avx512(struct clsa_simd *table);
-void clsa_tile_avx512(struct clsa_simd *table);
+void clsa_combine_avx512(struct clsa_simd *table);
+void clsa_prefill_attn_avx512(struct clsa_simd *table);
 
 /* level avx512vnni */
 void clsa_matmul_q8_0_avx512vnni(struct clsa_simd *table);
@@ -273,9 +245,5 @@ void clsa_index_avx512bf16(struct clsa_simd *table);
 /* level avx512amx */
 void clsa_matmul_q8_0_avx512amx(struct clsa_simd *table);
 void clsa_matmul_q4_0_avx512amx(struct clsa_simd *table);
-
-/* What an upper level falls back to where its own does not pay. */
-void clsa_scan_bf16_avx512(float *score, const uint16_t *key, size_t n,
-                           size_t len, const struct clsa_index_query *query);
 
 #endif /* CLSA_AVX512_H */

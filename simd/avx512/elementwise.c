@@ -23,14 +23,14 @@ static void rms_norm_avx512(float *y, const float *x, const float *w, size_t n,
         d = _mm512_fmadd_ps(v3, v3, d);
     }
     for (; i < n; i += LANES) {
-        __m512 v = _mm512_maskz_loadu_ps(first_lanes(n - i), x + i);
+        __m512 v = _mm512_maskz_loadu_ps(avx512_first_lanes(n - i), x + i);
         a = _mm512_fmadd_ps(v, v, a);
     }
     float sum = _mm512_reduce_add_ps(
         _mm512_add_ps(_mm512_add_ps(a, b), _mm512_add_ps(c, d)));
     const __m512 scale = _mm512_set1_ps(1.0f / sqrtf(sum / (float)n + eps));
     for (i = 0; i < n; i += LANES) {
-        __mmask16 m = first_lanes(n - i);
+        __mmask16 m = avx512_first_lanes(n - i);
         __m512 v = _mm512_mul_ps(_mm512_maskz_loadu_ps(m, x + i), scale);
         if (w)
             v = _mm512_mul_ps(v, _mm512_maskz_loadu_ps(m, w + i));
@@ -42,7 +42,7 @@ static void rope_avx512(float *x, const float *cos, const float *sin,
                         size_t half)
 {
     for (size_t i = 0; i < half; i += LANES) {
-        __mmask16 m = first_lanes(half - i);
+        __mmask16 m = avx512_first_lanes(half - i);
         __m512 a = _mm512_maskz_loadu_ps(m, x + i);
         __m512 b = _mm512_maskz_loadu_ps(m, x + i + half);
         __m512 c = _mm512_maskz_loadu_ps(m, cos + i);
@@ -60,19 +60,46 @@ static void silu_mul_avx512(float *y, const float *gate, const float *up,
 {
     const __m512 one = _mm512_set1_ps(1.0f);
     for (size_t i = 0; i < n; i += LANES) {
-        __mmask16 m = first_lanes(n - i);
+        __mmask16 m = avx512_first_lanes(n - i);
         __m512 g = _mm512_maskz_loadu_ps(m, gate + i);
-        __m512 e = exp_ps(_mm512_sub_ps(_mm512_setzero_ps(), g));
+        __m512 e = avx512_exp(_mm512_sub_ps(_mm512_setzero_ps(), g));
         g = _mm512_div_ps(g, _mm512_add_ps(one, e));
         _mm512_mask_storeu_ps(
             y + i, m, _mm512_mul_ps(g, _mm512_maskz_loadu_ps(m, up + i)));
     }
 }
 
+static void gelu_mul_avx512(float *y, const float *gate, const float *up,
+                            size_t n)
+{
+    const __m512 one = _mm512_set1_ps(1.0f);
+    const __m512 cube = _mm512_set1_ps(CLSA_GELU_CUBE);
+    const __m512 scale = _mm512_set1_ps(-2.0f * CLSA_GELU_SCALE);
+    for (size_t i = 0; i < n; i += LANES) {
+        __mmask16 m = avx512_first_lanes(n - i);
+        __m512 g = _mm512_maskz_loadu_ps(m, gate + i);
+        __m512 u =
+            _mm512_fmadd_ps(_mm512_mul_ps(cube, g), _mm512_mul_ps(g, g), g);
+        __m512 e = avx512_exp(_mm512_mul_ps(scale, u));
+        g = _mm512_div_ps(g, _mm512_add_ps(one, e));
+        _mm512_mask_storeu_ps(
+            y + i, m, _mm512_mul_ps(g, _mm512_maskz_loadu_ps(m, up + i)));
+    }
+}
+
+static void softcap_avx512(float *x, size_t n, float cap)
+{
+    for (size_t i = 0; i < n; i += LANES) {
+        __mmask16 m = avx512_first_lanes(n - i);
+        __m512 v = _mm512_maskz_loadu_ps(m, x + i);
+        _mm512_mask_storeu_ps(x + i, m, avx512_softcap(v, cap));
+    }
+}
+
 static void add_avx512(float *y, const float *x, size_t n)
 {
     for (size_t i = 0; i < n; i += LANES) {
-        __mmask16 m = first_lanes(n - i);
+        __mmask16 m = avx512_first_lanes(n - i);
         _mm512_mask_storeu_ps(y + i, m,
                               _mm512_add_ps(_mm512_maskz_loadu_ps(m, y + i),
                                             _mm512_maskz_loadu_ps(m, x + i)));
@@ -91,7 +118,7 @@ INLINE void rescale_rows(float *y, size_t ldy, const int32_t *x, size_t ldx,
     UNROLL
     for (int t = 0; t < 4; t++) {
         const size_t i = (size_t)t * LANES;
-        m[t] = i < rows ? first_lanes(rows - i) : 0;
+        m[t] = i < rows ? avx512_first_lanes(rows - i) : 0;
         less[t] = _mm512_maskz_loadu_epi32(m[t], minus + i);
         by[t] = _mm512_maskz_loadu_ps(m[t], row_scale + i);
     }
@@ -117,7 +144,7 @@ static void rescale_avx512(float *y, size_t ldy, const int32_t *x, size_t ldx,
                            int add)
 {
     for (size_t i = 0; i < rows; i += 4 * LANES) {
-        const size_t some = min_size(rows - i, 4 * LANES);
+        const size_t some = avx512_min_size(rows - i, 4 * LANES);
         if (add)
             rescale_rows(y + i, ldy, x + i, ldx, n, some, scale, row_scale + i,
                          minus + i, 1);
@@ -132,6 +159,8 @@ void clsa_elementwise_avx512(struct clsa_simd *table)
     table->rms_norm = rms_norm_avx512;
     table->rope = rope_avx512;
     table->silu_mul = silu_mul_avx512;
+    table->gelu_mul = gelu_mul_avx512;
+    table->softcap = softcap_avx512;
     table->add = add_avx512;
     table->rescale = rescale_avx512;
 }

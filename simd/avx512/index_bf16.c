@@ -12,8 +12,8 @@
 #include "simd/avx512/avx512.h"
 #include "simd/bf16_split.h"
 
-#define PARTS 2
-#define STEP  CLSA_BF16_STEP /* values of a key in one vector */
+#define QUERY_PARTS 2              /* bf16 parts of the query */
+#define STEP        CLSA_BF16_STEP /* values of a key in one vector */
 
 /* The type of the operands differs between compilers' headers. */
 INLINE __m512bh as_bf16(__m512i v)
@@ -29,9 +29,9 @@ INLINE void step(__m512 sum[LANES], const uint8_t *key, size_t bytes,
                  size_t left, const struct clsa_bf16_split *q, size_t j,
                  __mmask32 m)
 {
-    __m512bh x[PARTS];
+    __m512bh x[QUERY_PARTS];
     UNROLL
-    for (int p = 0; p < PARTS; p++)
+    for (int p = 0; p < QUERY_PARTS; p++)
         x[p] = as_bf16(_mm512_loadu_si512(q->part[p] + j));
     UNROLL
     for (size_t i = 0; i < LANES; i++) {
@@ -39,9 +39,9 @@ INLINE void step(__m512 sum[LANES], const uint8_t *key, size_t bytes,
         __m512bh k = as_bf16(~m ? _mm512_maskz_loadu_epi16(m, at)
                                 : _mm512_loadu_si512(at));
         UNROLL
-        for (int p = 0; p < PARTS; p++)
+        for (int p = 0; p < QUERY_PARTS; p++)
             sum[i] = _mm512_dpbf16_ps(sum[i], k, x[p]);
-        key = next_key(key, i, bytes, left, true);
+        key = avx512_next_key(key, i, bytes, left, true);
     }
 }
 
@@ -58,17 +58,17 @@ INLINE __m512 scan_keys(const uint8_t *key, size_t bytes, size_t left,
         step(sum, key, bytes, left, q, j, ~(__mmask32)0);
     if (j < n)
         step(sum, key, bytes, left, q, j, ((__mmask32)1 << (n - j)) - 1);
-    return sum16_ps(sum);
+    return avx512_sum16_ps(sum);
 }
 
-/* Values from..from+count of all keys, added to the scores of those before. */
+/* Values from..from+count of all keys, added to the scores so far. */
 static void scan_chunk(float *score, const uint16_t *keys, size_t n, size_t len,
                        const struct clsa_bf16_split *q, size_t from,
                        size_t count)
 {
     for (size_t s = 0; s < n; s += LANES) {
         const uint8_t *key = (const uint8_t *)(keys + s * len + from);
-        const __mmask16 valid = first_lanes(n - s);
+        const __mmask16 valid = avx512_first_lanes(n - s);
         __m512 total =
             n - s >= LANES
                 ? scan_keys(key, len * sizeof *keys, LANES, q, count)
@@ -86,12 +86,12 @@ static void scan_bf16_avx512bf16(float *score, const uint16_t *keys, size_t n,
 {
     struct clsa_bf16_split q;
     if (len < CLSA_BF16_FEW) {
-        clsa_scan_bf16_avx512(score, keys, n, len, query);
+        clsa_kernel_scan_bf16_avx512(score, keys, n, len, query);
         return;
     }
     for (size_t from = 0; from < len; from += CLSA_BF16_CHUNK) {
-        const size_t count = min_size(len - from, CLSA_BF16_CHUNK);
-        clsa_bf16_split(&q, query->x + from, count, PARTS);
+        const size_t count = avx512_min_size(len - from, CLSA_BF16_CHUNK);
+        clsa_bf16_split(&q, query->x + from, count, QUERY_PARTS);
         scan_chunk(score, keys, n, len, &q, from, count);
     }
 }

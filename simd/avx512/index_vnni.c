@@ -9,17 +9,17 @@
  * All of it is modulo 2^32, so only the whole sum has to fit into 32 bits,
  * which the contract of scan_i8 promises.
  */
-#include "simd/avx512/scan_i8.h"
+#include "simd/avx512/avx512.h"
 
 #define STEP 64 /* values of a key in one vector */
 
-struct split {
+struct query_bytes {
     __m512i high, low;
 };
 
-INLINE struct split split_query(const int16_t *q, __mmask64 m)
+INLINE struct query_bytes split_query(const int16_t *q, __mmask64 m)
 {
-    struct split s;
+    struct query_bytes s;
     __m512i a = _mm512_maskz_loadu_epi16((__mmask32)m, q);
     __m512i b = _mm512_setzero_si512();
     if (m >> 32)
@@ -33,7 +33,7 @@ INLINE struct split split_query(const int16_t *q, __mmask64 m)
 }
 
 /* -128 * sum of high, lane by lane. */
-INLINE __m512i bias_of(struct split q)
+INLINE __m512i bias_of(struct query_bytes q)
 {
     return _mm512_sub_epi32(_mm512_setzero_si512(),
                             _mm512_dpbusd_epi32(_mm512_setzero_si512(),
@@ -41,16 +41,17 @@ INLINE __m512i bias_of(struct split q)
                                                 q.high));
 }
 
-INLINE __m512i dot_key(__m512i k, __m512i offset, __m512i bias, struct split q)
+INLINE __m512i dot_key(__m512i k, __m512i offset, __m512i bias,
+                       struct query_bytes q)
 {
     const __m512i v =
         _mm512_dpbusd_epi32(bias, _mm512_xor_si512(k, offset), q.high);
     return _mm512_dpbusd_epi32(_mm512_slli_epi32(v, 8), q.low, k);
 }
 
-/* Adds the products of 64 values of sixteen keys; m: those present. */
+/* Adds the products of 64 values of sixteen keys; m: the ones present. */
 INLINE void step(__m512i sum[LANES], const uint8_t *key, size_t bytes,
-                 size_t left, __mmask64 m, struct split q)
+                 size_t left, __mmask64 m, struct query_bytes q)
 {
     const __m512i offset = _mm512_set1_epi8((char)0x80);
     const __m512i bias = bias_of(q);
@@ -59,7 +60,7 @@ INLINE void step(__m512i sum[LANES], const uint8_t *key, size_t bytes,
         __m512i k =
             ~m ? _mm512_maskz_loadu_epi8(m, key) : _mm512_loadu_si512(key);
         sum[i] = _mm512_add_epi32(sum[i], dot_key(k, offset, bias, q));
-        key = next_key(key, i, bytes, left, true);
+        key = avx512_next_key(key, i, bytes, left, true);
     }
 }
 
@@ -78,12 +79,16 @@ INLINE __m512 group_i8(const uint8_t *key, size_t len, size_t left,
         const __mmask64 m = ((__mmask64)1 << (len - j)) - 1;
         step(sum, key + j, len, left, m, split_query(x + j, m));
     }
-    return _mm512_cvtepi32_ps(sum16_epi32(sum));
+    return _mm512_cvtepi32_ps(avx512_sum16_epi32(sum));
 }
+
+#define GROUP_I8 group_i8
+#include "simd/avx512/scan_i8_tmpl.h"
 
 /* ----------------------------------------------- keys of 64 values, a line */
 
-/* Sixteen keys on their way to one vector of sums, as sum16_epi32 goes it. */
+/* Sixteen keys on their way to one vector of sums, as avx512_sum16_epi32 goes
+ * it. */
 struct sums {
     __m512i a[8], b[4], c[2], all;
 };
@@ -92,18 +97,18 @@ struct sums {
 INLINE void add_up(struct sums *t, const __m512i v[LANES], size_t i)
 {
     if (i < 8) {
-        t->a[i] = add_pairs_epi32(v[2 * i], v[2 * i + 1]);
+        t->a[i] = avx512_add_pairs(v[2 * i], v[2 * i + 1]);
         PIN(t->a[i]);
     } else if (i < 12) {
         const __m512i *a = t->a + 2 * (i - 8);
-        t->b[i - 8] = add_halves_epi32(a[0], a[1]);
+        t->b[i - 8] = avx512_add_halves(a[0], a[1]);
         PIN(t->b[i - 8]);
     } else if (i < 14) {
         t->c[i - 12] =
-            add_lanes_epi32(t->b[2 * (i - 12)], t->b[2 * (i - 12) + 1]);
+            avx512_add_lanes(t->b[2 * (i - 12)], t->b[2 * (i - 12) + 1]);
         PIN(t->c[i - 12]);
     } else if (i == 14) {
-        t->all = add_lanes_epi32(t->c[0], t->c[1]);
+        t->all = avx512_add_lanes(t->c[0], t->c[1]);
         PIN(t->all);
     }
 }
@@ -117,11 +122,11 @@ INLINE void store_sums(float *score, const float *scales, float scale,
 }
 
 /* n keys, a multiple of sixteen, at least one. Sixteen are added up in steps
-   between the reads of the next ones, see matvec_vnni.h. */
+   between the reads of the next ones, see matvec_vnni_tmpl.h. */
 static void scan_lines(float *score, const uint8_t *key, const float *scales,
                        size_t n, const struct clsa_index_query *query)
 {
-    const struct split q = split_query(query->q, ~(__mmask64)0);
+    const struct query_bytes q = split_query(query->q, ~(__mmask64)0);
     const __m512i offset = _mm512_set1_epi8((char)0x80);
     const __m512i bias = bias_of(q);
     __m512i before[LANES] = {0}, now[LANES];
@@ -131,7 +136,7 @@ static void scan_lines(float *score, const uint8_t *key, const float *scales,
         UNROLL
         for (size_t i = 0; i < LANES; i++, key += STEP) {
             now[i] = dot_key(_mm512_loadu_si512(key), offset, bias, q);
-            ask(key + LINES_AHEAD);
+            prefetch_l1(key + AVX512_LINES_AHEAD);
             PIN(now[i]);
             add_up(&t, before, i);
         }

@@ -6,14 +6,12 @@
  */
 #include "simd/avx512/transpose.h"
 
-#define BLOCK_BYTES CLSA_Q4_0_BYTES
-
 INLINE void pack_block(__m512i t[8], const uint8_t *const row[LANES])
 {
     const __m512i low = _mm512_set1_epi64(0x0102040808080808);
     const __m512i high = _mm512_set1_epi64(0x1020408080808080);
     __m512i w[4];
-    transpose_16x16(w, row, 2);
+    avx512_transpose_16x16(w, row, 2);
     UNROLL
     for (int k = 0; k < 4; k++) {
         t[k] = _mm512_gf2p8affine_epi64_epi8(w[k], low, 0xf8);
@@ -21,10 +19,18 @@ INLINE void pack_block(__m512i t[8], const uint8_t *const row[LANES])
     }
 }
 
-#include "simd/avx512/matmul_amx.h"
+#define BLOCK_BYTES CLSA_Q4_0_BYTES
+#define PACK_BLOCK  pack_block
+#define LEVEL_BELOW clsa_kernel_matmul_q4_0_avx512vnni
+#include "simd/avx512/matmul_amx_tmpl.h"
+
+static void matmul_q4_0_avx512amx(float *y, size_t ldy, const void *w,
+                                  size_t rows, const struct clsa_act *a)
+{
+    matmul_amx(y, ldy, w, rows, a);
+}
 
 void clsa_matmul_q4_0_avx512amx(struct clsa_simd *table)
 {
-    below = table->matmul[CLSA_Q4_0];
-    table->matmul[CLSA_Q4_0] = matmul_amx;
+    table->matmul[CLSA_Q4_0] = matmul_q4_0_avx512amx;
 }

@@ -6,37 +6,34 @@
 #include "simd/avx512/dot_vnni.h"
 #include "simd/avx512/transpose.h"
 
-#define BLOCK_BYTES CLSA_Q4_0_BYTES
-#define PACKED      4
-#define EXPANDED    8
-#define OFFSET      8
-#define PARTS       1
+#define PACKED_VECTORS   4
+#define EXPANDED_VECTORS 8
 
-INLINE void pack_block(__m512i t[PACKED], const uint8_t *const row[LANES],
-                       size_t at)
+INLINE void pack_block(__m512i t[PACKED_VECTORS],
+                       const uint8_t *const row[LANES], size_t at)
 {
-    transpose_16x16(t, row, at + 2);
+    avx512_transpose_16x16(t, row, at + 2);
 }
 
-INLINE void expand_block(__m512i w[EXPANDED], const __m512i t[PACKED])
+INLINE void expand_block(__m512i w[EXPANDED_VECTORS],
+                         const __m512i t[PACKED_VECTORS])
 {
     const __m512i low = _mm512_set1_epi8(15);
     UNROLL
-    for (int k = 0; k < PACKED; k++) {
+    for (int k = 0; k < PACKED_VECTORS; k++) {
         w[k] = _mm512_and_si512(t[k], low);
         w[k + 4] = _mm512_and_si512(_mm512_srli_epi16(t[k], 4), low);
     }
 }
 
-#include "simd/avx512/matmul_block.h"
-#include "simd/avx512/matvec_vnni.h"
+#define QUAD_PARTS 1
 
 /* Values that are low nibbles, 16 of each block, then the others. */
 INLINE void arrange_quad(int8_t *to, const int8_t *from)
 {
     for (size_t half = 0; half < 2; half++)
-        for (size_t b = 0; b < QUAD; b++)
-            __builtin_memcpy(to + (half * QUAD + b) * 16,
+        for (size_t b = 0; b < AVX512_QUAD; b++)
+            __builtin_memcpy(to + (half * AVX512_QUAD + b) * 16,
                              from + b * CLSA_BLOCK + half * 16, 16);
 }
 
@@ -58,7 +55,7 @@ INLINE __m512i dot_part(const uint8_t *w, const int8_t *x, uint16_t *scales)
 {
     const __m512i low = _mm512_set1_epi8(15), v = three_blocks(w);
     const __m512i all = _mm512_inserti32x4(
-        v, _mm_loadu_si128((const __m128i *)(w + 3 * BLOCK_BYTES + 2)), 3);
+        v, _mm_loadu_si128((const __m128i *)(w + 3 * CLSA_Q4_0_BYTES + 2)), 3);
     const __m512i dot =
         _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_and_si512(all, low),
                             _mm512_load_si512(x));
@@ -68,9 +65,28 @@ INLINE __m512i dot_part(const uint8_t *w, const int8_t *x, uint16_t *scales)
                                _mm512_load_si512(x + 64));
 }
 
+#define BLOCK_BYTES   CLSA_Q4_0_BYTES
+#define WEIGHT_OFFSET 8
+#define ARRANGE_QUAD  arrange_quad
+#define DOT_PART      dot_part
+#define LEVEL_BELOW   clsa_kernel_matmul_q4_0_avx512
+#include "simd/avx512/matvec_vnni_tmpl.h"
+
+#define BLOCK_BYTES   CLSA_Q4_0_BYTES
+#define WEIGHT_OFFSET 8
+#define PACK_BLOCK    pack_block
+#define EXPAND_BLOCK  expand_block
+#define DOT_BLOCK     avx512_dot_block_vnni
+#define ONE_COLUMN    matvec
+#include "simd/avx512/matmul_block_tmpl.h"
+
+void clsa_kernel_matmul_q4_0_avx512vnni(float *y, size_t ldy, const void *w,
+                                        size_t rows, const struct clsa_act *a)
+{
+    matmul_block(y, ldy, w, rows, a);
+}
+
 void clsa_matmul_q4_0_avx512vnni(struct clsa_simd *table)
 {
-    matvec_below = table->matmul[CLSA_Q4_0];
-    one_column = matvec;
-    table->matmul[CLSA_Q4_0] = matmul_block;
+    table->matmul[CLSA_Q4_0] = clsa_kernel_matmul_q4_0_avx512vnni;
 }

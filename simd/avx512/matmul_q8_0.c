@@ -7,28 +7,27 @@
  */
 #include "simd/avx512/transpose.h"
 
-#define BLOCK_BYTES CLSA_Q8_0_BYTES
-#define PACKED      8
-#define EXPANDED    16
-#define OFFSET      0
+#define PACKED_VECTORS   8
+#define EXPANDED_VECTORS 16
 
-INLINE void pack_block(__m512i t[PACKED], const uint8_t *const row[LANES],
-                       size_t at)
+INLINE void pack_block(__m512i t[PACKED_VECTORS],
+                       const uint8_t *const row[LANES], size_t at)
 {
-    transpose_16x32(t, row, at + 2);
+    avx512_transpose_16x32(t, row, at + 2);
 }
 
 /* w[k]: the weights, for their signs; w[k + 8]: their magnitudes. */
-INLINE void expand_block(__m512i w[EXPANDED], const __m512i t[PACKED])
+INLINE void expand_block(__m512i w[EXPANDED_VECTORS],
+                         const __m512i t[PACKED_VECTORS])
 {
     UNROLL
-    for (int k = 0; k < PACKED; k++) {
+    for (int k = 0; k < PACKED_VECTORS; k++) {
         w[k] = t[k];
         w[k + 8] = _mm512_abs_epi8(t[k]);
     }
 }
 
-INLINE __m512i dot_block(const __m512i w[EXPANDED], const int8_t *q,
+INLINE __m512i dot_block(const __m512i w[EXPANDED_VECTORS], const int8_t *q,
                          int32_t start, const int columns)
 {
     const __m512i zero = _mm512_setzero_si512(), ones = _mm512_set1_epi16(1);
@@ -36,7 +35,7 @@ INLINE __m512i dot_block(const __m512i w[EXPANDED], const int8_t *q,
 
     (void)start, (void)columns;
     UNROLL
-    for (int k = 0; k < PACKED; k++) {
+    for (int k = 0; k < PACKED_VECTORS; k++) {
         int32_t four;
         __builtin_memcpy(&four, q + 4 * k, sizeof four);
         __m512i x = _mm512_set1_epi32(four);
@@ -47,10 +46,21 @@ INLINE __m512i dot_block(const __m512i w[EXPANDED], const int8_t *q,
     return dot;
 }
 
-#include "simd/avx512/matmul_block.h"
+#define BLOCK_BYTES   CLSA_Q8_0_BYTES
+#define WEIGHT_OFFSET 0
+#define PACK_BLOCK    pack_block
+#define EXPAND_BLOCK  expand_block
+#define DOT_BLOCK     dot_block
+#define ONE_COLUMN    clsa_kernel_matmul_q8_0_avx2
+#include "simd/avx512/matmul_block_tmpl.h"
+
+void clsa_kernel_matmul_q8_0_avx512(float *y, size_t ldy, const void *w,
+                                    size_t rows, const struct clsa_act *a)
+{
+    matmul_block(y, ldy, w, rows, a);
+}
 
 void clsa_matmul_q8_0_avx512(struct clsa_simd *table)
 {
-    one_column = table->matmul[CLSA_Q8_0];
-    table->matmul[CLSA_Q8_0] = matmul_block;
+    table->matmul[CLSA_Q8_0] = clsa_kernel_matmul_q8_0_avx512;
 }

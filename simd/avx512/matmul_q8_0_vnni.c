@@ -7,35 +7,32 @@
 #include "simd/avx512/dot_vnni.h"
 #include "simd/avx512/transpose.h"
 
-#define BLOCK_BYTES CLSA_Q8_0_BYTES
-#define PACKED      8
-#define EXPANDED    8
-#define OFFSET      128
-#define PARTS       2
+#define PACKED_VECTORS   8
+#define EXPANDED_VECTORS 8
 
-INLINE void pack_block(__m512i t[PACKED], const uint8_t *const row[LANES],
-                       size_t at)
+INLINE void pack_block(__m512i t[PACKED_VECTORS],
+                       const uint8_t *const row[LANES], size_t at)
 {
-    transpose_16x32(t, row, at + 2);
+    avx512_transpose_16x32(t, row, at + 2);
     UNROLL
-    for (int k = 0; k < PACKED; k++)
+    for (int k = 0; k < PACKED_VECTORS; k++)
         t[k] = _mm512_xor_si512(t[k], _mm512_set1_epi8((char)0x80));
 }
 
-INLINE void expand_block(__m512i w[EXPANDED], const __m512i t[PACKED])
+INLINE void expand_block(__m512i w[EXPANDED_VECTORS],
+                         const __m512i t[PACKED_VECTORS])
 {
     UNROLL
-    for (int k = 0; k < EXPANDED; k++)
+    for (int k = 0; k < EXPANDED_VECTORS; k++)
         w[k] = t[k];
 }
 
-#include "simd/avx512/matmul_block.h"
-#include "simd/avx512/matvec_vnni.h"
+#define QUAD_PARTS 2
 
 /* Pairs of blocks, the second with its last four values in front. */
 INLINE void arrange_quad(int8_t *to, const int8_t *from)
 {
-    for (size_t k = 0; k < PARTS; k++, to += 64, from += 64) {
+    for (size_t k = 0; k < QUAD_PARTS; k++, to += 64, from += 64) {
         __builtin_memcpy(to, from, 32);
         __builtin_memcpy(to + 32, from + 60, 4);
         __builtin_memcpy(to + 36, from + 32, 28);
@@ -69,9 +66,28 @@ INLINE __m512i dot_part(const uint8_t *w, const int8_t *x, uint16_t *scales)
         _mm512_load_si512(x));
 }
 
+#define BLOCK_BYTES   CLSA_Q8_0_BYTES
+#define WEIGHT_OFFSET 128
+#define ARRANGE_QUAD  arrange_quad
+#define DOT_PART      dot_part
+#define LEVEL_BELOW   clsa_kernel_matmul_q8_0_avx512
+#include "simd/avx512/matvec_vnni_tmpl.h"
+
+#define BLOCK_BYTES   CLSA_Q8_0_BYTES
+#define WEIGHT_OFFSET 128
+#define PACK_BLOCK    pack_block
+#define EXPAND_BLOCK  expand_block
+#define DOT_BLOCK     avx512_dot_block_vnni
+#define ONE_COLUMN    matvec
+#include "simd/avx512/matmul_block_tmpl.h"
+
+void clsa_kernel_matmul_q8_0_avx512vnni(float *y, size_t ldy, const void *w,
+                                        size_t rows, const struct clsa_act *a)
+{
+    matmul_block(y, ldy, w, rows, a);
+}
+
 void clsa_matmul_q8_0_avx512vnni(struct clsa_simd *table)
 {
-    matvec_below = table->matmul[CLSA_Q8_0];
-    one_column = matvec;
-    table->matmul[CLSA_Q8_0] = matmul_block;
+    table->matmul[CLSA_Q8_0] = clsa_kernel_matmul_q8_0_avx512vnni;
 }

@@ -22,8 +22,8 @@ static uint32_t read_avx512(const void *p, size_t bytes, size_t ahead)
                                       _mm512_loadu_si512(from + at + 64 * i));
         }
     }
-    return sum_mod(_mm512_add_epi32(_mm512_add_epi32(sum[0], sum[1]),
-                                    _mm512_add_epi32(sum[2], sum[3])));
+    return avx512_sum_mod(_mm512_add_epi32(_mm512_add_epi32(sum[0], sum[1]),
+                                           _mm512_add_epi32(sum[2], sum[3])));
 }
 
 static float fma_avx512(const float *x, size_t n,
@@ -69,8 +69,8 @@ INLINE __m512i pattern(const int8_t w[CLSA_PEAK_PATTERN])
 
 INLINE uint32_t sum_rows(const __m512i sum[CLSA_PEAK_ROWS])
 {
-    return sum_mod(_mm512_add_epi32(_mm512_add_epi32(sum[0], sum[1]),
-                                    _mm512_add_epi32(sum[2], sum[3])));
+    return avx512_sum_mod(_mm512_add_epi32(_mm512_add_epi32(sum[0], sum[1]),
+                                           _mm512_add_epi32(sum[2], sum[3])));
 }
 
 /* |w| unsigned, and x negated under the mask of w's signs. */

@@ -24,7 +24,7 @@ static void set_tiles(void)
     _tile_loadconfig(&tiles);
 }
 
-/* Four bytes of row l % 4 in lane l, those of the pattern in turns. */
+/* Four bytes of row l % 4 in lane l, of the pattern in turns. */
 static void load_weights(const struct clsa_peak_operands *o)
 {
     int8_t w[16][LANES][4];
@@ -66,10 +66,10 @@ static uint32_t product_tiles(const struct clsa_peak_operands *o)
     _tile_release();
     for (int r = 0; r < LANES + 4; r++)
         all = _mm512_add_epi32(all, _mm512_loadu_si512(sum[r]));
-    return sum_mod(_mm512_maskz_mov_epi32(0xf, all));
+    return avx512_sum_mod(_mm512_maskz_mov_epi32(0xf, all));
 }
 
-/* Before those of the level below. */
+/* Before the products of the level below. */
 void clsa_peaks_avx512amx(struct clsa_peak_loops *loops)
 {
     for (int i = CLSA_PEAK_PRODUCTS; i > 0; i--)

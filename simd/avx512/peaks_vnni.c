@@ -33,7 +33,7 @@ INLINE uint32_t product(const struct clsa_peak_operands *o, __m512i offset)
     UNROLL
     for (int j = 0; j < CLSA_PEAK_ROWS; j++)
         all = _mm512_add_epi32(all, _mm512_add_epi32(sum[j][0], sum[j][1]));
-    return sum_mod(all);
+    return avx512_sum_mod(all);
 }
 
 static uint32_t product_full(const struct clsa_peak_operands *o)

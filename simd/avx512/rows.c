@@ -1,21 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Conversions between floats and the row formats, bit for bit those of
- * simd/ref/rows.c. F32 rows are copies, which the level below does as well.
+ * rows.c: conversions between floats and the row formats, and quantization of
+ * activations, AVX-512: the bits of simd/ref/rows.c. F32 rows are copies, which
+ * the level below makes as well.
  */
-
-#include "simd/avx512/avx512.h"
+#include "simd/avx512/quantize.h"
 #include "simd/scalar.h"
-
-static inline float quantum(float max, float limit)
-{
-    return max > CLSA_QUANT_MIN ? max / limit : 0.0f;
-}
-
-static inline float inverse_quantum(float max, float limit)
-{
-    return max > CLSA_QUANT_MIN ? limit / max : 0.0f;
-}
 
 INLINE float largest_block(const float *x)
 {
@@ -24,25 +14,13 @@ INLINE float largest_block(const float *x)
                       _mm512_abs_ps(_mm512_loadu_ps(x + LANES))));
 }
 
-/*
- * The clamp stands before the rounding, which is the same for whole bounds.
- * Its order of operands makes -limit of NaN, as fmaxf does: 127 / max overflows
- * below 3.8e-37, and 0 times infinity appears.
- */
-INLINE __m512i quantize16(__m512 x, __m512 inverse, float limit)
-{
-    __m512 v = _mm512_mul_ps(x, inverse);
-    v = _mm512_max_ps(v, _mm512_set1_ps(-limit));
-    v = _mm512_min_ps(v, _mm512_set1_ps(limit));
-    return _mm512_cvtps_epi32(v);
-}
-
 /* One block; returns the vectors' lane-wise sum. */
 INLINE __m512i quantize_block(int8_t *q, const float *x, float max)
 {
-    const __m512 inverse = _mm512_set1_ps(inverse_quantum(max, 127.0f));
-    __m512i low = quantize16(_mm512_loadu_ps(x), inverse, 127.0f);
-    __m512i high = quantize16(_mm512_loadu_ps(x + LANES), inverse, 127.0f);
+    const __m512 inverse = _mm512_set1_ps(clsa_quant_inverse(max, 127.0f));
+    __m512i low = avx512_quantize16(_mm512_loadu_ps(x), inverse, 127.0f);
+    __m512i high =
+        avx512_quantize16(_mm512_loadu_ps(x + LANES), inverse, 127.0f);
     _mm_storeu_si128((void *)q, _mm512_cvtepi32_epi8(low));
     _mm_storeu_si128((void *)(q + LANES), _mm512_cvtepi32_epi8(high));
     return _mm512_add_epi32(low, high);
@@ -53,27 +31,9 @@ static void quantize_avx512(int8_t *q, float *d, int32_t *sum, size_t ldd,
 {
     for (size_t b = 0; b < len / CLSA_BLOCK; b++) {
         float max = largest_block(x + b * CLSA_BLOCK);
-        d[b * ldd] = quantum(max, 127.0f);
+        d[b * ldd] = clsa_quant_scale(max, 127.0f);
         sum[b * ldd] = _mm512_reduce_add_epi32(
             quantize_block(q + b * CLSA_BLOCK, x + b * CLSA_BLOCK, max));
-    }
-}
-
-static void quantize_row_avx512(int8_t *q, float *scale, const float *x,
-                                size_t len, float limit)
-{
-    __m512 most = _mm512_setzero_ps();
-    for (size_t i = 0; i < len; i += LANES)
-        most = _mm512_max_ps(most, _mm512_abs_ps(_mm512_maskz_loadu_ps(
-                                       first_lanes(len - i), x + i)));
-    float max = _mm512_reduce_max_ps(most);
-    const __m512 inverse = _mm512_set1_ps(inverse_quantum(max, limit));
-    *scale = quantum(max, limit);
-    for (size_t i = 0; i < len; i += LANES) {
-        __mmask16 m = first_lanes(len - i);
-        _mm512_mask_cvtepi32_storeu_epi8(
-            q + i, m,
-            quantize16(_mm512_maskz_loadu_ps(m, x + i), inverse, limit));
     }
 }
 
@@ -82,10 +42,10 @@ INLINE void load_half(float *y, const void *x, size_t n,
 {
     size_t i = 0;
     for (; i + LANES <= n; i += LANES)
-        _mm512_storeu_ps(y + i, load16(x, i, format));
+        _mm512_storeu_ps(y + i, avx512_load16(x, i, format));
     if (i < n) {
-        __mmask16 m = first_lanes(n - i);
-        _mm512_mask_storeu_ps(y + i, m, load_tail(x, i, m, format));
+        __mmask16 m = avx512_first_lanes(n - i);
+        _mm512_mask_storeu_ps(y + i, m, avx512_load_tail(x, i, m, format));
     }
 }
 
@@ -102,7 +62,7 @@ static void load_bf16_avx512(float *y, const void *x, size_t n)
 static void load_q8_0_avx512(float *y, const void *x, size_t n)
 {
     for (size_t i = 0; i < n; i += LANES)
-        _mm512_storeu_ps(y + i, load16(x, i, CLSA_Q8_0));
+        _mm512_storeu_ps(y + i, avx512_load16(x, i, CLSA_Q8_0));
 }
 
 static void load_q4_0_avx512(float *y, const void *x, size_t n)
@@ -152,7 +112,7 @@ INLINE void store_half(void *y, const float *x, size_t n,
     for (; i + LANES <= n; i += LANES)
         _mm256_storeu_si256((void *)(h + i), convert(_mm512_loadu_ps(x + i)));
     if (i < n) {
-        __mmask16 m = first_lanes(n - i);
+        __mmask16 m = avx512_first_lanes(n - i);
         _mm256_mask_storeu_epi16(h + i, m,
                                  convert(_mm512_maskz_loadu_ps(m, x + i)));
     }
@@ -173,7 +133,7 @@ static void store_q8_0_avx512(void *y, const float *x, size_t n)
     uint8_t *block = y;
     for (size_t i = 0; i < n; i += CLSA_BLOCK, block += CLSA_Q8_0_BYTES) {
         float max = largest_block(x + i);
-        clsa_write_u16(block, clsa_f32_to_f16(quantum(max, 127.0f)));
+        clsa_write_u16(block, clsa_f32_to_f16(clsa_quant_scale(max, 127.0f)));
         quantize_block((int8_t *)block + 2, x + i, max);
     }
 }
@@ -181,7 +141,6 @@ static void store_q8_0_avx512(void *y, const float *x, size_t n)
 void clsa_rows_avx512(struct clsa_simd *table)
 {
     table->quantize = quantize_avx512;
-    table->quantize_row = quantize_row_avx512;
     table->load[CLSA_F16] = load_f16_avx512;
     table->load[CLSA_BF16] = load_bf16_avx512;
     table->load[CLSA_Q8_0] = load_q8_0_avx512;

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Q4_K and Q6_K rows to floats, bit for bit those of simd/ref: the products
+ * Q4_K and Q6_K rows to floats, bit for bit as in simd/ref: the products
  * are exact, and nothing but the subtraction of Q4_K rounds.
  */
 #include "simd/avx512/avx512.h"
 #include "simd/scalar.h"
-
-#define PARTS (CLSA_K_BLOCK / CLSA_BLOCK)
 
 /* Sixteen bytes as lanes. */
 INLINE __m512i widen(const uint8_t *p)
@@ -33,9 +31,9 @@ static void load_q4_k_avx512(float *y, const void *x, size_t n)
     for (size_t i = 0; i < n; i += CLSA_K_BLOCK, block += CLSA_Q4_K_BYTES) {
         const float d = clsa_f16_to_f32(clsa_read_u16(block));
         const float dmin = clsa_f16_to_f32(clsa_read_u16(block + 2));
-        uint8_t scale[PARTS], min[PARTS];
+        uint8_t scale[CLSA_K_PARTS], min[CLSA_K_PARTS];
         clsa_q4_k_scales(scale, min, block + 4);
-        for (size_t p = 0; p < PARTS; p++)
+        for (size_t p = 0; p < CLSA_K_PARTS; p++)
             load_q4_k_part(y + i + p * CLSA_BLOCK,
                            block + 16 + p / 2 * CLSA_BLOCK, p % 2 ? 4 : 0,
                            d * scale[p], dmin * min[p]);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Scores of K rows by one query. Sixteen rows at a time, one vector of partial
- * sums a row, the tree of sum16_ps over them: a row's score is the same
- * wherever it stands. Behind the last row stands the last one again. While a
- * group is read, the next one is asked for, line by line: rows are strides
+ * sums a row, the tree of avx512_sum16_ps over them: a row's score is the same
+ * wherever it stands. After the last row comes the last one again. While a
+ * group is read, the next one is prefetched, line by line: rows are strides
  * apart, which the hardware follows within a page only.
  */
 #include "simd/avx512/avx512.h"
@@ -16,27 +16,27 @@ static void point(const uint8_t *row[LANES], const struct clsa_rows *rows,
                   size_t first)
 {
     for (size_t r = 0; r < LANES; r++) {
-        const size_t i = min_size(first + r, rows->n - 1);
+        const size_t i = avx512_min_size(first + r, rows->n - 1);
         row[r] = (const uint8_t *)rows->k +
                  (rows->order ? rows->order[i] : i) * rows->stride;
     }
 }
 
-/* Adds the products of 16 values of all rows; m: those present. */
+/* Adds the products of 16 values of all rows; m: the ones present. */
 INLINE void add_float(__m512 sum[LANES], const struct group *g, const float *x,
                       size_t j, __mmask16 m, bool fetch,
                       enum clsa_format format)
 {
-    const __m512 v =
-        m == 0xffff ? load16(x, j, CLSA_F32) : load_tail(x, j, m, CLSA_F32);
+    const __m512 v = m == 0xffff ? avx512_load16(x, j, CLSA_F32)
+                                 : avx512_load_tail(x, j, m, CLSA_F32);
     UNROLL
     for (int r = 0; r < LANES; r++) {
         if (fetch)
-            prefetch(g->next[r] + j * clsa_format_bytes(format, 1));
-        sum[r] =
-            _mm512_fmadd_ps(m == 0xffff ? load16(g->row[r], j, format)
-                                        : load_tail(g->row[r], j, m, format),
-                            v, sum[r]);
+            prefetch_l2(g->next[r] + j * clsa_format_bytes(format, 1));
+        sum[r] = _mm512_fmadd_ps(
+            m == 0xffff ? avx512_load16(g->row[r], j, format)
+                        : avx512_load_tail(g->row[r], j, m, format),
+            v, sum[r]);
     }
 }
 
@@ -51,7 +51,7 @@ INLINE void add_floats(__m512 sum[LANES], const struct group *g, const float *x,
         else
             add_float(sum, g, x, j, 0xffff, false, format);
     if (j < len)
-        add_float(sum, g, x, j, first_lanes(len - j), true, format);
+        add_float(sum, g, x, j, avx512_first_lanes(len - j), true, format);
 }
 
 /* 16 bytes as floats. */
@@ -74,7 +74,7 @@ INLINE void add_blocks(__m512 sum[LANES], const struct group *g, const float *x,
             const uint8_t *block = g->row[r] + at;
             uint16_t d;
             __builtin_memcpy(&d, block, sizeof d);
-            prefetch(g->next[r] + at);
+            prefetch_l2(g->next[r] + at);
             __m512 part = _mm512_mul_ps(bytes16(block + 2), lo);
             part = _mm512_fmadd_ps(bytes16(block + 2 + LANES), hi, part);
             sum[r] = _mm512_fmadd_ps(
@@ -99,7 +99,8 @@ INLINE void score(float *y, const float *x, size_t len,
             add_blocks(sum, &g, x, len);
         else
             add_floats(sum, &g, x, len, format);
-        _mm512_mask_storeu_ps(y + i, first_lanes(rows->n - i), sum16_ps(sum));
+        _mm512_mask_storeu_ps(y + i, avx512_first_lanes(rows->n - i),
+                              avx512_sum16_ps(sum));
     }
 }
 
@@ -110,15 +111,11 @@ INLINE void score(float *y, const float *x, size_t len,
         score(y, x, len, rows, format);                                        \
     }
 
-SCORE(f32, CLSA_F32)
-SCORE(f16, CLSA_F16)
-SCORE(bf16, CLSA_BF16)
-SCORE(q8_0, CLSA_Q8_0)
+CLSA_ROW_FORMATS(SCORE)
+
+#define FILL(name, format) table->score[format] = score_##name##_avx512;
 
 void clsa_score_avx512(struct clsa_simd *table)
 {
-    table->score[CLSA_F32] = score_f32_avx512;
-    table->score[CLSA_F16] = score_f16_avx512;
-    table->score[CLSA_BF16] = score_bf16_avx512;
-    table->score[CLSA_Q8_0] = score_q8_0_avx512;
+    CLSA_ROW_FORMATS(FILL)
 }

@@ -1,29 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * transpose.h: the bytes of 16 rows as vectors of one dword a row, for the
- * matmul of weights in blocks (matmul_block.h, matmul_k.h, matmul_amx.h).
+ * matmul of weights in blocks (matmul_block_tmpl.h, matmul_k.h,
+ * matmul_amx_tmpl.h).
  */
 #ifndef CLSA_AVX512_TRANSPOSE_H
 #define CLSA_AVX512_TRANSPOSE_H
 
 #include "simd/avx512/avx512.h"
 
-/* Asks for part `slot` of `slots` of the lines of `bytes` bytes. */
-INLINE void prefetch_part(const uint8_t *from, size_t bytes, size_t slot,
-                          size_t slots)
+/* Prefetches part `slot` of `slots` of the lines of `bytes` bytes. */
+INLINE void avx512_prefetch_part(const uint8_t *from, size_t bytes, size_t slot,
+                                 size_t slots)
 {
     const size_t lines = (bytes + 63) / 64;
     const size_t end = (slot + 1) * lines / slots;
     UNROLL
     for (size_t line = slot * lines / slots; line < end; line++)
-        prefetch(from + line * 64);
+        prefetch_l2(from + line * 64);
 }
 
 /*
  * A word of each row, inserted one by one: sixteen short stores and one load
  * would wait, as they cannot be forwarded.
  */
-INLINE __m256i sixteen_words(const uint8_t *const row[LANES], size_t at)
+INLINE __m256i avx512_sixteen_words(const uint8_t *const row[LANES], size_t at)
 {
     uint16_t d[LANES];
     UNROLL
@@ -37,7 +38,8 @@ INLINE __m256i sixteen_words(const uint8_t *const row[LANES], size_t at)
 }
 
 /* Rows r, r+4, r+8, r+12, one in each quarter of a vector. */
-INLINE __m512i load_quarters(const uint8_t *const row[LANES], int r, size_t at)
+INLINE __m512i avx512_load_quarters(const uint8_t *const row[LANES], int r,
+                                    size_t at)
 {
     __m512i v =
         _mm512_castsi128_si512(_mm_loadu_si128((const void *)(row[r] + at)));
@@ -50,7 +52,7 @@ INLINE __m512i load_quarters(const uint8_t *const row[LANES], int r, size_t at)
 }
 
 /* 4 x 4 dwords in each quarter of v, turned in place. */
-INLINE void turn_quarters(__m512i v[4])
+INLINE void avx512_turn_quarters(__m512i v[4])
 {
     __m512i ab = _mm512_unpacklo_epi32(v[0], v[1]);
     __m512i cd = _mm512_unpacklo_epi32(v[2], v[3]);
@@ -63,17 +65,18 @@ INLINE void turn_quarters(__m512i v[4])
 }
 
 /* t[k], lane r = bytes 4k..4k+3 of row[r] + at. */
-INLINE void transpose_16x16(__m512i t[4], const uint8_t *const row[LANES],
-                            size_t at)
+INLINE void avx512_transpose_16x16(__m512i t[4],
+                                   const uint8_t *const row[LANES], size_t at)
 {
     UNROLL
     for (int r = 0; r < 4; r++)
-        t[r] = load_quarters(row, r, at);
-    turn_quarters(t);
+        t[r] = avx512_load_quarters(row, r, at);
+    avx512_turn_quarters(t);
 }
 
 /* Rows r and r+4, a half each. */
-INLINE __m512i load_halves(const uint8_t *const row[LANES], int r, size_t at)
+INLINE __m512i avx512_load_halves(const uint8_t *const row[LANES], int r,
+                                  size_t at)
 {
     return _mm512_inserti64x4(
         _mm512_castsi256_si512(_mm256_loadu_si256((const void *)(row[r] + at))),
@@ -84,17 +87,17 @@ INLINE __m512i load_halves(const uint8_t *const row[LANES], int r, size_t at)
  * The same for 32 bytes of a row, t[0..7]: 8 inserts and 24 shuffles, where
  * two of the above would take 24 inserts and 16 shuffles; inserts are dearer.
  */
-INLINE void transpose_16x32(__m512i t[8], const uint8_t *const row[LANES],
-                            size_t at)
+INLINE void avx512_transpose_16x32(__m512i t[8],
+                                   const uint8_t *const row[LANES], size_t at)
 {
     __m512i low[4], high[4];
     UNROLL
     for (int r = 0; r < 4; r++) {
-        low[r] = load_halves(row, r, at);
-        high[r] = load_halves(row, r + 8, at);
+        low[r] = avx512_load_halves(row, r, at);
+        high[r] = avx512_load_halves(row, r + 8, at);
     }
-    turn_quarters(low);
-    turn_quarters(high);
+    avx512_turn_quarters(low);
+    avx512_turn_quarters(high);
     UNROLL
     for (int k = 0; k < 4; k++) {
         t[k] = _mm512_shuffle_i32x4(low[k], high[k], 0x88);

@@ -9,15 +9,14 @@
 #include "simd/neon/neon.h"
 
 /* Adds eight values of four keys, from value j of the chunk on. */
-CLSA_NEON_INLINE void scan_step(float32x4_t sum[3][4],
-                                const uint16_t *const at[4],
-                                const struct clsa_bf16_split *q, size_t j,
-                                const int parts)
+INLINE void scan_step(float32x4_t sum[3][4], const uint16_t *const at[4],
+                      const struct clsa_bf16_split *q, size_t j,
+                      const int parts)
 {
-    CLSA_NEON_UNROLL
+    UNROLL
     for (int p = 0; p < parts; p++) {
         bfloat16x8_t part = vreinterpretq_bf16_u16(vld1q_u16(q->part[p] + j));
-        CLSA_NEON_UNROLL
+        UNROLL
         for (int t = 0; t < 4; t++)
             sum[p][t] = vbfdotq_f32(
                 sum[p][t], vreinterpretq_bf16_u16(vld1q_u16(at[t])), part);
@@ -25,15 +24,15 @@ CLSA_NEON_INLINE void scan_step(float32x4_t sum[3][4],
 }
 
 /* Four sums over n values of the query; the last n % 8 of the keys come from
-   copies with zeros behind them. */
-CLSA_NEON_INLINE float32x4_t scan_keys(const uint16_t *const key[4],
-                                       const struct clsa_bf16_split *q,
-                                       size_t n, const int parts)
+   copies padded with zeros. */
+INLINE float32x4_t scan_keys(const uint16_t *const key[4],
+                             const struct clsa_bf16_split *q, size_t n,
+                             const int parts)
 {
     float32x4_t sum[3][4];
     const uint16_t *at[4] = {key[0], key[1], key[2], key[3]};
     size_t j = 0;
-    CLSA_NEON_UNROLL
+    UNROLL
     for (int p = 0; p < parts; p++)
         for (int t = 0; t < 4; t++)
             sum[p][t] = vdupq_n_f32(0);
@@ -50,27 +49,27 @@ CLSA_NEON_INLINE float32x4_t scan_keys(const uint16_t *const key[4],
         }
         scan_step(sum, at, q, j, parts);
     }
-    CLSA_NEON_UNROLL
+    UNROLL
     for (int p = parts - 1; p > 0; p--)
         for (int t = 0; t < 4; t++)
             sum[p - 1][t] = vaddq_f32(sum[p - 1][t], sum[p][t]);
-    return clsa_neon_sums(sum[0]);
+    return neon_sums(sum[0]);
 }
 
-/* Values from..from+count of all keys, added to the scores of those before. */
-CLSA_NEON_INLINE void scan_chunk(float *score, const uint16_t *keys, size_t n,
-                                 size_t len, const struct clsa_bf16_split *q,
-                                 size_t from, size_t count, const int parts)
+/* Values from..from+count of all keys, added to the scores so far. */
+INLINE void scan_chunk(float *score, const uint16_t *keys, size_t n, size_t len,
+                       const struct clsa_bf16_split *q, size_t from,
+                       size_t count, const int parts)
 {
-    for (size_t s = 0; s < n; s += CLSA_NEON_ROWS) {
-        const uint16_t *row[CLSA_NEON_ROWS];
-        size_t valid = n - s < CLSA_NEON_ROWS ? n - s : CLSA_NEON_ROWS;
-        for (size_t t = 0; t < CLSA_NEON_ROWS; t++)
+    for (size_t s = 0; s < n; s += NEON_ROWS) {
+        const uint16_t *row[NEON_ROWS];
+        size_t valid = n - s < NEON_ROWS ? n - s : NEON_ROWS;
+        for (size_t t = 0; t < NEON_ROWS; t++)
             row[t] = keys + (s + (t < valid ? t : valid - 1)) * len + from;
         float32x4_t total = scan_keys(row, q, count, parts);
         if (from)
-            total = vaddq_f32(clsa_neon_load_part(score + s, valid), total);
-        clsa_neon_store_part(score + s, total, valid);
+            total = vaddq_f32(neon_load_part(score + s, valid), total);
+        neon_store_part(score + s, total, valid);
     }
 }
 

@@ -11,15 +11,14 @@
 #define KEYS 8
 
 /* Adds values j .. j+15 of all keys. */
-CLSA_NEON_INLINE void scan_step(int32x4_t high[KEYS], int32x4_t low[KEYS],
-                                const int8_t *const key[KEYS], const int16_t *q,
-                                size_t j)
+INLINE void scan_step(int32x4_t high[KEYS], int32x4_t low[KEYS],
+                      const int8_t *const key[KEYS], const int16_t *q, size_t j)
 {
     int16x8_t a = vld1q_s16(q + j), b = vld1q_s16(q + j + 8);
     /* the rounding of the shift carries what a negative low byte takes off */
     int8x16_t xh = vcombine_s8(vrshrn_n_s16(a, 8), vrshrn_n_s16(b, 8));
     int8x16_t xl = vcombine_s8(vmovn_s16(a), vmovn_s16(b));
-    CLSA_NEON_UNROLL
+    UNROLL
     for (int t = 0; t < KEYS; t++) {
         int8x16_t k = vld1q_s8(key[t] + j);
         high[t] = vdotq_s32(high[t], k, xh);
@@ -27,10 +26,10 @@ CLSA_NEON_INLINE void scan_step(int32x4_t high[KEYS], int32x4_t low[KEYS],
     }
 }
 
-/* Adds the last n = len - j < 16 values, from copies with zeros behind them. */
-CLSA_NEON_INLINE void scan_tail(int32x4_t high[KEYS], int32x4_t low[KEYS],
-                                const int8_t *const key[KEYS], const int16_t *q,
-                                size_t j, size_t n)
+/* Adds the last n = len - j < 16 values, from copies padded with zeros. */
+INLINE void scan_tail(int32x4_t high[KEYS], int32x4_t low[KEYS],
+                      const int8_t *const key[KEYS], const int16_t *q, size_t j,
+                      size_t n)
 {
     int8_t last[KEYS][16] = {{0}};
     int16_t x[16] = {0};
@@ -49,18 +48,18 @@ static void scan_keys(int32x4_t sum[2], const int8_t *const key[KEYS],
 {
     int32x4_t high[KEYS], low[KEYS];
     size_t j = 0;
-    CLSA_NEON_UNROLL
+    UNROLL
     for (int t = 0; t < KEYS; t++)
         high[t] = low[t] = vdupq_n_s32(0);
     for (; j + 16 <= len; j += 16)
         scan_step(high, low, key, q, j);
     if (j < len)
         scan_tail(high, low, key, q, j, len - j);
-    CLSA_NEON_UNROLL
+    UNROLL
     for (int t = 0; t < KEYS; t++)
         low[t] = vaddq_s32(low[t], vshlq_n_s32(high[t], 8));
-    sum[0] = clsa_neon_sums_s32(low);
-    sum[1] = clsa_neon_sums_s32(low + 4);
+    sum[0] = neon_sums_s32(low);
+    sum[1] = neon_sums_s32(low + 4);
 }
 
 static int fits(const int16_t *q, size_t len)
@@ -75,12 +74,12 @@ static int fits(const int16_t *q, size_t len)
     return max <= 127 * 256 + 127;
 }
 
-static void scan_i8_dotprod(float *score, const int8_t *key,
-                            const float *scales, size_t n, size_t len,
-                            const struct clsa_index_query *query)
+static void scan_i8_neon_dotprod(float *score, const int8_t *key,
+                                 const float *scales, size_t n, size_t len,
+                                 const struct clsa_index_query *query)
 {
     if (!fits(query->q, len)) {
-        clsa_neon_scan_i8(score, key, scales, n, len, query);
+        clsa_kernel_scan_i8_neon(score, key, scales, n, len, query);
         return;
     }
     for (size_t s = 0; s < n; s += KEYS) {
@@ -92,15 +91,15 @@ static void scan_i8_dotprod(float *score, const int8_t *key,
         scan_keys(sum, row, query->q, len);
         for (size_t h = 0; h < 2 && 4 * h < valid; h++) {
             size_t part = valid - 4 * h < 4 ? valid - 4 * h : 4;
-            float32x4_t d = clsa_neon_load_part(scales + s + 4 * h, part);
+            float32x4_t d = neon_load_part(scales + s + 4 * h, part);
             d = vmulq_n_f32(d, query->scale);
             d = vmulq_f32(d, vcvtq_f32_s32(sum[h]));
-            clsa_neon_store_part(score + s + 4 * h, d, part);
+            neon_store_part(score + s + 4 * h, d, part);
         }
     }
 }
 
 void clsa_index_neon_dotprod(struct clsa_simd *table)
 {
-    table->scan_i8 = scan_i8_dotprod;
+    table->scan_i8 = scan_i8_neon_dotprod;
 }

@@ -21,33 +21,30 @@
  * Rows w[0..3], of which `valid` count, times columns c and following (as
  * many as the instance is for, or as there are): y[k * ldy + t], t < valid.
  */
-typedef void clsa_neon_tile(float *y, size_t ldy, const uint8_t *const w[4],
-                            size_t valid, const struct clsa_act *a, size_t c);
+typedef void neon_tile(float *y, size_t ldy, const uint8_t *const w[4],
+                       size_t valid, const struct clsa_act *a, size_t c);
 
 /* tiles[k] does k + 1 columns, or k + 1 pairs of columns for step 2. */
-struct clsa_neon_tiles {
+struct neon_tiles {
     size_t step, most; /* columns */
-    clsa_neon_tile *tile[4];
+    neon_tile *tile[4];
 };
 
 /*
  * Columns go in groups that stay in the L1 or L2 cache while all rows pass
  * by; in a group, four rows stay in L1 for all its columns.
  */
-CLSA_NEON_INLINE void clsa_neon_matmul(float *y, size_t ldy, const void *w,
-                                       size_t rows, size_t row_bytes,
-                                       const struct clsa_act *a,
-                                       const struct clsa_neon_tiles *tiles)
+INLINE void neon_matmul(float *y, size_t ldy, const void *w, size_t rows,
+                        size_t row_bytes, const struct clsa_act *a,
+                        const struct neon_tiles *tiles)
 {
-    for (size_t first = 0; first < a->n; first += CLSA_NEON_COLUMNS) {
+    for (size_t first = 0; first < a->n; first += NEON_COLUMNS) {
         size_t left = a->n - first;
-        size_t end =
-            left < CLSA_NEON_COLUMNS ? a->n : first + CLSA_NEON_COLUMNS;
-        for (size_t i = 0; i < rows; i += CLSA_NEON_ROWS) {
-            const uint8_t *row[CLSA_NEON_ROWS];
-            size_t valid =
-                rows - i < CLSA_NEON_ROWS ? rows - i : CLSA_NEON_ROWS;
-            for (size_t t = 0; t < CLSA_NEON_ROWS; t++)
+        size_t end = left < NEON_COLUMNS ? a->n : first + NEON_COLUMNS;
+        for (size_t i = 0; i < rows; i += NEON_ROWS) {
+            const uint8_t *row[NEON_ROWS];
+            size_t valid = rows - i < NEON_ROWS ? rows - i : NEON_ROWS;
+            for (size_t t = 0; t < NEON_ROWS; t++)
                 row[t] = (const uint8_t *)w +
                          (i + (t < valid ? t : valid - 1)) * row_bytes;
             for (size_t c = first; c < end; c += tiles->most) {
@@ -62,11 +59,10 @@ CLSA_NEON_INLINE void clsa_neon_matmul(float *y, size_t ldy, const void *w,
 /* -------------------------------------------------------------- block tile */
 
 /* The scales of a block of four rows; loads into lanes would form a chain. */
-CLSA_NEON_INLINE float32x4_t clsa_neon_scales(const uint8_t *const w[4],
-                                              size_t at)
+INLINE float32x4_t neon_scales(const uint8_t *const w[4], size_t at)
 {
     uint16x4_t d[4];
-    CLSA_NEON_UNROLL
+    UNROLL
     for (int t = 0; t < 4; t++)
         d[t] = vld1_dup_u16((const void *)(w[t] + at));
     uint16x4_t even = vzip1_u16(d[0], d[2]), odd = vzip1_u16(d[1], d[3]);
@@ -77,8 +73,8 @@ CLSA_NEON_INLINE float32x4_t clsa_neon_scales(const uint8_t *const w[4],
  * The integers of a block; its scale lies at `block`. Nibbles stay 0..15:
  * 8 * (sum of the activations) is taken off the sum afterwards.
  */
-CLSA_NEON_INLINE void clsa_neon_load_block(int8x16_t q[2], const uint8_t *block,
-                                           enum clsa_format format)
+INLINE void neon_load_block(int8x16_t q[2], const uint8_t *block,
+                            enum clsa_format format)
 {
     if (format == CLSA_Q8_0) {
         q[0] = vld1q_s8((const int8_t *)block + 2);
@@ -91,32 +87,30 @@ CLSA_NEON_INLINE void clsa_neon_load_block(int8x16_t q[2], const uint8_t *block,
 }
 
 /* Lane t: sum over 32 values of q[t] and x. */
-typedef int32x4_t clsa_neon_dot(const int8x16_t q[4][2], int8x16_t x0,
-                                int8x16_t x1);
+typedef int32x4_t neon_dot(const int8x16_t q[4][2], int8x16_t x0, int8x16_t x1);
 
-CLSA_NEON_INLINE void
-clsa_neon_block_tile(float *y, size_t ldy, const uint8_t *const w[4],
-                     size_t valid, const struct clsa_act *a, size_t c,
-                     const int cols, const enum clsa_format format,
-                     clsa_neon_dot *dot)
+INLINE void neon_block_tile(float *y, size_t ldy, const uint8_t *const w[4],
+                            size_t valid, const struct clsa_act *a, size_t c,
+                            const int cols, const enum clsa_format format,
+                            neon_dot *dot)
 {
     const size_t bytes = clsa_format_bytes(format, CLSA_BLOCK);
     const int8_t *x = a->q + c * a->ldq;
     const float *d = a->d + c;
     const int32_t *totals = a->sum + c;
     float32x4_t sum[4];
-    CLSA_NEON_UNROLL
+    UNROLL
     for (int k = 0; k < cols; k++)
         sum[k] = vdupq_n_f32(0);
     for (size_t b = 0, at = 0; b < a->len / CLSA_BLOCK; b++, at += bytes) {
-        float32x4_t dw = clsa_neon_scales(w, at);
+        float32x4_t dw = neon_scales(w, at);
         int8x16_t q[4][2];
-        CLSA_NEON_UNROLL
+        UNROLL
         for (int t = 0; t < 4; t++) {
-            __builtin_prefetch(w[t] + at + CLSA_NEON_AHEAD);
-            clsa_neon_load_block(q[t], w[t] + at, format);
+            __builtin_prefetch(w[t] + at + NEON_AHEAD);
+            neon_load_block(q[t], w[t] + at, format);
         }
-        CLSA_NEON_UNROLL
+        UNROLL
         for (int k = 0; k < cols; k++) {
             const int8_t *v = x + (size_t)k * a->ldq + b * CLSA_BLOCK;
             int32x4_t s = dot(q, vld1q_s8(v), vld1q_s8(v + 16));
@@ -126,9 +120,9 @@ clsa_neon_block_tile(float *y, size_t ldy, const uint8_t *const w[4],
                                vmulq_n_f32(dw, d[b * a->ldd + k]));
         }
     }
-    CLSA_NEON_UNROLL
+    UNROLL
     for (int k = 0; k < cols; k++)
-        clsa_neon_store_part(y + (size_t)k * ldy, sum[k], valid);
+        neon_store_part(y + (size_t)k * ldy, sum[k], valid);
 }
 
 /*
@@ -137,11 +131,11 @@ clsa_neon_block_tile(float *y, size_t ldy, const uint8_t *const w[4],
  * are added by the multiplications, four times as many by two pairwise sums
  * over the rows, and only the last step widens.
  */
-CLSA_NEON_INLINE int32x4_t clsa_neon_dot_nibbles(const int8x16_t q[4][2],
-                                                 int8x16_t x0, int8x16_t x1)
+INLINE int32x4_t neon_dot_nibbles(const int8x16_t q[4][2], int8x16_t x0,
+                                  int8x16_t x1)
 {
     int16x8_t s[4];
-    CLSA_NEON_UNROLL
+    UNROLL
     for (int t = 0; t < 4; t++) {
         s[t] = vmull_s8(vget_low_s8(q[t][0]), vget_low_s8(x0));
         s[t] = vmlal_high_s8(s[t], q[t][0], x0);
@@ -154,33 +148,32 @@ CLSA_NEON_INLINE int32x4_t clsa_neon_dot_nibbles(const int8x16_t q[4][2],
 
 #ifdef __ARM_FEATURE_DOTPROD
 /* Lane t: sum over 32 values of q[t] and x. */
-CLSA_NEON_INLINE int32x4_t clsa_neon_dot_block(const int8x16_t q[4][2],
-                                               int8x16_t x0, int8x16_t x1)
+INLINE int32x4_t neon_dot_block(const int8x16_t q[4][2], int8x16_t x0,
+                                int8x16_t x1)
 {
     int32x4_t s[4];
-    CLSA_NEON_UNROLL
+    UNROLL
     for (int t = 0; t < 4; t++) {
         s[t] = vdotq_s32(vdupq_n_s32(0), q[t][0], x0);
         s[t] = vdotq_s32(s[t], q[t][1], x1);
     }
-    return clsa_neon_sums_s32(s);
+    return neon_sums_s32(s);
 }
 #endif
 
-#define CLSA_NEON_BLOCK_TILE(cols, format, dot)                                \
+#define NEON_BLOCK_TILE(cols, format, dot)                                     \
     static void tile##cols(float *y, size_t ldy, const uint8_t *const w[4],    \
                            size_t valid, const struct clsa_act *a, size_t c)   \
     {                                                                          \
-        clsa_neon_block_tile(y, ldy, w, valid, a, c, cols, format, dot);       \
+        neon_block_tile(y, ldy, w, valid, a, c, cols, format, dot);            \
     }
 
 /* tile1 .. tile4 and their list `tiles`. */
-#define CLSA_NEON_BLOCK_TILES(format, dot)                                     \
-    CLSA_NEON_BLOCK_TILE(1, format, dot)                                       \
-    CLSA_NEON_BLOCK_TILE(2, format, dot)                                       \
-    CLSA_NEON_BLOCK_TILE(3, format, dot)                                       \
-    CLSA_NEON_BLOCK_TILE(4, format, dot)                                       \
-    static const struct clsa_neon_tiles tiles = {                              \
-        1, 4, {tile1, tile2, tile3, tile4}};
+#define NEON_BLOCK_TILES(format, dot)                                          \
+    NEON_BLOCK_TILE(1, format, dot)                                            \
+    NEON_BLOCK_TILE(2, format, dot)                                            \
+    NEON_BLOCK_TILE(3, format, dot)                                            \
+    NEON_BLOCK_TILE(4, format, dot)                                            \
+    static const struct neon_tiles tiles = {1, 4, {tile1, tile2, tile3, tile4}};
 
 #endif /* CLSA_NEON_MATMUL_H */

@@ -4,7 +4,7 @@
  * 16 sums in registers. One column is bound by the load of the weights.
  */
 #include "simd/neon/matmul.h"
-#include "simd/neon/tile_float.h"
+#include "simd/neon/matmul_float_tile.h"
 
 #define TILE(name, format, cols)                                               \
     static void tile_##name##_##cols(float *y, size_t ldy,                     \
@@ -12,11 +12,11 @@
                                      const struct clsa_act *a, size_t c)       \
     {                                                                          \
         float32x4_t total[4];                                                  \
-        clsa_neon_float_tile(total, w, a->x + c * a->ldx, a->ldx, a->len,      \
-                             cols, format);                                    \
-        CLSA_NEON_UNROLL                                                       \
+        neon_float_tile(total, w, a->x + c * a->ldx, a->ldx, a->len, cols,     \
+                        format);                                               \
+        UNROLL                                                                 \
         for (size_t k = 0; k < cols; k++)                                      \
-            clsa_neon_store_part(y + k * ldy, total[k], valid);                \
+            neon_store_part(y + k * ldy, total[k], valid);                     \
     }
 
 #define MATMUL(name, format)                                                   \
@@ -27,13 +27,13 @@
     static void matmul_##name##_neon(float *y, size_t ldy, const void *w,      \
                                      size_t rows, const struct clsa_act *a)    \
     {                                                                          \
-        static const struct clsa_neon_tiles tiles = {                          \
+        static const struct neon_tiles tiles = {                               \
             1,                                                                 \
             4,                                                                 \
             {tile_##name##_1, tile_##name##_2, tile_##name##_3,                \
              tile_##name##_4}};                                                \
-        clsa_neon_matmul(y, ldy, w, rows, clsa_format_bytes(format, a->len),   \
-                         a, &tiles);                                           \
+        neon_matmul(y, ldy, w, rows, clsa_format_bytes(format, a->len), a,     \
+                    &tiles);                                                   \
     }
 
 MATMUL(f32, CLSA_F32)

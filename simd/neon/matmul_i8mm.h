@@ -15,10 +15,10 @@
 #include "simd/neon/matmul.h"
 
 /* Blocks a and b, 8 bytes of each to a vector. */
-CLSA_NEON_INLINE void clsa_neon_pair(int8x16_t pair[4], const int8x16_t a[2],
-                                     const int8x16_t b[2])
+INLINE void neon_pair(int8x16_t pair[4], const int8x16_t a[2],
+                      const int8x16_t b[2])
 {
-    CLSA_NEON_UNROLL
+    UNROLL
     for (int h = 0; h < 2; h++) {
         int64x2_t u = vreinterpretq_s64_s8(a[h]);
         int64x2_t v = vreinterpretq_s64_s8(b[h]);
@@ -28,36 +28,33 @@ CLSA_NEON_INLINE void clsa_neon_pair(int8x16_t pair[4], const int8x16_t a[2],
 }
 
 /* Rows t and t + 1 of a block. */
-CLSA_NEON_INLINE void clsa_neon_pair_rows(int8x16_t pair[4],
-                                          const uint8_t *const w[4], int t,
-                                          size_t at, enum clsa_format format)
+INLINE void neon_pair_rows(int8x16_t pair[4], const uint8_t *const w[4], int t,
+                           size_t at, enum clsa_format format)
 {
     int8x16_t a[2], b[2];
-    __builtin_prefetch(w[t] + at + CLSA_NEON_AHEAD);
-    __builtin_prefetch(w[t + 1] + at + CLSA_NEON_AHEAD);
-    clsa_neon_load_block(a, w[t] + at, format);
-    clsa_neon_load_block(b, w[t + 1] + at, format);
-    clsa_neon_pair(pair, a, b);
+    __builtin_prefetch(w[t] + at + NEON_AHEAD);
+    __builtin_prefetch(w[t + 1] + at + NEON_AHEAD);
+    neon_load_block(a, w[t] + at, format);
+    neon_load_block(b, w[t + 1] + at, format);
+    neon_pair(pair, a, b);
 }
 
-CLSA_NEON_INLINE void clsa_neon_pair_columns(int8x16_t pair[4], const int8_t *x,
-                                             const int8_t *other)
+INLINE void neon_pair_columns(int8x16_t pair[4], const int8_t *x,
+                              const int8_t *other)
 {
     const int8x16_t a[2] = {vld1q_s8(x), vld1q_s8(x + 16)};
     const int8x16_t b[2] = {vld1q_s8(other), vld1q_s8(other + 16)};
-    clsa_neon_pair(pair, a, b);
+    neon_pair(pair, a, b);
 }
 
 /*
  * One block of columns k and k + next (next 0 for a last odd one) and four
  * rows: adds to sum[0] (rows 0, 1) and sum[1] (rows 2, 3).
  */
-CLSA_NEON_INLINE void clsa_neon_i8mm_block(float32x4_t sum[2],
-                                           const int8x16_t w[2][4],
-                                           const float32x4_t dw[2],
-                                           const struct clsa_act *a, size_t b,
-                                           size_t k, size_t next,
-                                           const enum clsa_format format)
+INLINE void neon_i8mm_block(float32x4_t sum[2], const int8x16_t w[2][4],
+                            const float32x4_t dw[2], const struct clsa_act *a,
+                            size_t b, size_t k, size_t next,
+                            const enum clsa_format format)
 {
     const int8_t *q = a->q + k * a->ldq + b * CLSA_BLOCK;
     const float *d = a->d + b * a->ldd + k;
@@ -69,68 +66,66 @@ CLSA_NEON_INLINE void clsa_neon_i8mm_block(float32x4_t sum[2],
         start = vnegq_s32(vshlq_n_s32(start, 3));
     }
     int8x16_t x[4];
-    clsa_neon_pair_columns(x, q, q + next * a->ldq);
-    CLSA_NEON_UNROLL
+    neon_pair_columns(x, q, q + next * a->ldq);
+    UNROLL
     for (int g = 0; g < 2; g++) {
         int32x4_t s = start;
-        CLSA_NEON_UNROLL
+        UNROLL
         for (int h = 0; h < 4; h++)
             s = vmmlaq_s32(s, x[h], w[g][h]);
         sum[g] = vfmaq_f32(sum[g], vcvtq_f32_s32(s), vmulq_f32(dw[g], dx));
     }
 }
 
-CLSA_NEON_INLINE void
-clsa_neon_i8mm_tile(float *y, size_t ldy, const uint8_t *const w[4],
-                    size_t valid, const struct clsa_act *a, size_t c,
-                    const int pairs, const enum clsa_format format)
+INLINE void neon_i8mm_tile(float *y, size_t ldy, const uint8_t *const w[4],
+                           size_t valid, const struct clsa_act *a, size_t c,
+                           const int pairs, const enum clsa_format format)
 {
     const size_t bytes = clsa_format_bytes(format, CLSA_BLOCK);
     const size_t last = c + 2 * (size_t)pairs - 2; /* first of the last pair */
     const size_t next = last + 1 < a->n; /* 0: there is only this one */
     float32x4_t sum[4][2];
-    CLSA_NEON_UNROLL
+    UNROLL
     for (int p = 0; p < pairs; p++)
         sum[p][0] = sum[p][1] = vdupq_n_f32(0);
     for (size_t b = 0, at = 0; b < a->len / CLSA_BLOCK; b++, at += bytes) {
-        float32x4_t d = clsa_neon_scales(w, at);
+        float32x4_t d = neon_scales(w, at);
         const float32x4_t dw[2] = {
             vcombine_f32(vget_low_f32(d), vget_low_f32(d)),
             vcombine_f32(vget_high_f32(d), vget_high_f32(d))};
         int8x16_t q[2][4];
-        clsa_neon_pair_rows(q[0], w, 0, at, format);
-        clsa_neon_pair_rows(q[1], w, 2, at, format);
-        CLSA_NEON_UNROLL
+        neon_pair_rows(q[0], w, 0, at, format);
+        neon_pair_rows(q[1], w, 2, at, format);
+        UNROLL
         for (int p = 0; p < pairs; p++)
-            clsa_neon_i8mm_block(sum[p], q, dw, a, b, c + 2 * (size_t)p,
-                                 p + 1 < pairs ? 1 : next, format);
+            neon_i8mm_block(sum[p], q, dw, a, b, c + 2 * (size_t)p,
+                            p + 1 < pairs ? 1 : next, format);
     }
-    CLSA_NEON_UNROLL
+    UNROLL
     for (int p = 0; p < pairs; p++, y += 2 * ldy) {
         float32x4_t first =
             vcombine_f32(vget_low_f32(sum[p][0]), vget_low_f32(sum[p][1]));
         float32x4_t second =
             vcombine_f32(vget_high_f32(sum[p][0]), vget_high_f32(sum[p][1]));
-        clsa_neon_store_part(y, first, valid);
+        neon_store_part(y, first, valid);
         if (p + 1 < pairs || next)
-            clsa_neon_store_part(y + ldy, second, valid);
+            neon_store_part(y + ldy, second, valid);
     }
 }
 
-#define CLSA_NEON_I8MM_TILE(pairs, format)                                     \
+#define NEON_I8MM_TILE(pairs, format)                                          \
     static void tile##pairs(float *y, size_t ldy, const uint8_t *const w[4],   \
                             size_t valid, const struct clsa_act *a, size_t c)  \
     {                                                                          \
-        clsa_neon_i8mm_tile(y, ldy, w, valid, a, c, pairs, format);            \
+        neon_i8mm_tile(y, ldy, w, valid, a, c, pairs, format);                 \
     }
 
 /* tile1 .. tile4 and their list `tiles`. */
-#define CLSA_NEON_I8MM_TILES(format)                                           \
-    CLSA_NEON_I8MM_TILE(1, format)                                             \
-    CLSA_NEON_I8MM_TILE(2, format)                                             \
-    CLSA_NEON_I8MM_TILE(3, format)                                             \
-    CLSA_NEON_I8MM_TILE(4, format)                                             \
-    static const struct clsa_neon_tiles tiles = {                              \
-        2, 8, {tile1, tile2, tile3, tile4}};
+#define NEON_I8MM_TILES(format)                                                \
+    NEON_I8MM_TILE(1, format)                                                  \
+    NEON_I8MM_TILE(2, format)                                                  \
+    NEON_I8MM_TILE(3, format)                                                  \
+    NEON_I8MM_TILE(4, format)                                                  \
+    static const struct neon_tiles tiles = {2, 8, {tile1, tile2, tile3, tile4}};
 
 #endif /* CLSA_NEON_MATMUL_I8MM_H */

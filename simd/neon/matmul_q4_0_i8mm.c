@@ -2,19 +2,19 @@
 /* Q4_0 weights at level neon_i8mm: tiles of matmul_i8mm.h; sdot for n = 1. */
 #include "simd/neon/matmul_i8mm.h"
 
-CLSA_NEON_I8MM_TILES(CLSA_Q4_0)
+NEON_I8MM_TILES(CLSA_Q4_0)
 
-static void matmul_q4_0_i8mm(float *y, size_t ldy, const void *w, size_t rows,
-                             const struct clsa_act *a)
+static void matmul_q4_0_neon_i8mm(float *y, size_t ldy, const void *w,
+                                  size_t rows, const struct clsa_act *a)
 {
     if (a->n == 1)
-        clsa_neon_dotprod_q4_0(y, ldy, w, rows, a);
+        clsa_kernel_matmul_q4_0_neon_dotprod(y, ldy, w, rows, a);
     else
-        clsa_neon_matmul(y, ldy, w, rows, clsa_format_bytes(CLSA_Q4_0, a->len),
-                         a, &tiles);
+        neon_matmul(y, ldy, w, rows, clsa_format_bytes(CLSA_Q4_0, a->len), a,
+                    &tiles);
 }
 
 void clsa_matmul_q4_0_neon_i8mm(struct clsa_simd *table)
 {
-    table->matmul[CLSA_Q4_0] = matmul_q4_0_i8mm;
+    table->matmul[CLSA_Q4_0] = matmul_q4_0_neon_i8mm;
 }

@@ -2,13 +2,13 @@
 /* Q4_K weights at level neon: products in 16 bits, see matmul.h. */
 #include "simd/neon/matmul_k.h"
 
-CLSA_NEON_K_TILES(q4_k, clsa_neon_dot_nibbles)
+NEON_K_TILES(q4_k, neon_dot_nibbles)
 
 static void matmul_q4_k_neon(float *y, size_t ldy, const void *w, size_t rows,
                              const struct clsa_act *a)
 {
-    clsa_neon_matmul(y, ldy, w, rows, clsa_format_bytes(CLSA_Q4_K, a->len), a,
-                     &tiles);
+    neon_matmul(y, ldy, w, rows, clsa_format_bytes(CLSA_Q4_K, a->len), a,
+                &tiles);
 }
 
 void clsa_matmul_q4_k_neon(struct clsa_simd *table)

@@ -2,16 +2,16 @@
 /* Q8_0 weights at level neon_dotprod: sdot adds four products to a lane. */
 #include "simd/neon/matmul.h"
 
-CLSA_NEON_BLOCK_TILES(CLSA_Q8_0, clsa_neon_dot_block)
+NEON_BLOCK_TILES(CLSA_Q8_0, neon_dot_block)
 
-void clsa_neon_dotprod_q8_0(float *y, size_t ldy, const void *w, size_t rows,
-                            const struct clsa_act *a)
+void clsa_kernel_matmul_q8_0_neon_dotprod(float *y, size_t ldy, const void *w,
+                                          size_t rows, const struct clsa_act *a)
 {
-    clsa_neon_matmul(y, ldy, w, rows, clsa_format_bytes(CLSA_Q8_0, a->len), a,
-                     &tiles);
+    neon_matmul(y, ldy, w, rows, clsa_format_bytes(CLSA_Q8_0, a->len), a,
+                &tiles);
 }
 
 void clsa_matmul_q8_0_neon_dotprod(struct clsa_simd *table)
 {
-    table->matmul[CLSA_Q8_0] = clsa_neon_dotprod_q8_0;
+    table->matmul[CLSA_Q8_0] = clsa_kernel_matmul_q8_0_neon_dotprod;
 }

@@ -13,10 +13,12 @@ void clsa_simd_neon(struct clsa_simd *table)
     clsa_matmul_q4_0_neon(table);
     clsa_matmul_q4_k_neon(table);
     clsa_matmul_q6_k_neon(table);
+    clsa_matmul_parts_neon(table);
     clsa_rows_neon(table);
     clsa_rows_k_neon(table);
     clsa_elementwise_neon(table);
     clsa_index_neon(table);
     clsa_attend_neon(table);
     clsa_score_neon(table);
+    clsa_combine_neon(table);
 }

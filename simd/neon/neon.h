@@ -22,41 +22,42 @@
 #include "simd/simd.h"
 
 /* Templates: `format`, widths and counts become constants of each instance. */
-#define CLSA_NEON_INLINE static inline __attribute__((always_inline))
+#define INLINE static inline __attribute__((always_inline))
 
 /* Arrays of vectors live in registers only if their loops are unrolled. */
 #ifdef __clang__
-#define CLSA_NEON_UNROLL _Pragma("clang loop unroll(full)")
+#define UNROLL _Pragma("clang loop unroll(full)")
 #else
-#define CLSA_NEON_UNROLL _Pragma("GCC unroll 16")
+#define UNROLL _Pragma("GCC unroll 16")
 #endif
 
 /*
  * Tuning. Chosen for the latency of DRAM (about 150 ns) and the bytes that a
  * little core eats meanwhile; emulated only, not measured on hardware.
  */
-#define CLSA_NEON_AHEAD   256 /* bytes of a weight row to prefetch ahead */
-#define CLSA_NEON_COLUMNS 16  /* columns to one pass over the weights */
-#define CLSA_NEON_GATHER                                                       \
+#define NEON_AHEAD   256 /* bytes of a weight row to prefetch ahead */
+#define NEON_COLUMNS 16  /* columns to one pass over the weights */
+#define NEON_GATHER                                                            \
     16 /* cache rows to prefetch ahead, and V rows                             \
           to one pass over the output */
 
 /* Rows that a kernel takes at once, as many as a vector has lanes. */
-#define CLSA_NEON_ROWS 4
+#define NEON_ROWS 4
+#define LANES     4 /* floats of a vector */
 
 /* Lane t is the sum of v[t]: (0 + 1) + (2 + 3), for any neighbours. */
-CLSA_NEON_INLINE float32x4_t clsa_neon_sums(const float32x4_t v[4])
+INLINE float32x4_t neon_sums(const float32x4_t v[4])
 {
     return vpaddq_f32(vpaddq_f32(v[0], v[1]), vpaddq_f32(v[2], v[3]));
 }
 
-CLSA_NEON_INLINE int32x4_t clsa_neon_sums_s32(const int32x4_t v[4])
+INLINE int32x4_t neon_sums_s32(const int32x4_t v[4])
 {
     return vpaddq_s32(vpaddq_s32(v[0], v[1]), vpaddq_s32(v[2], v[3]));
 }
 
-/* The first n values (n <= 4), zeros behind them. */
-CLSA_NEON_INLINE float32x4_t clsa_neon_load_part(const float *x, size_t n)
+/* The first n values (n <= 4), then zeros. */
+INLINE float32x4_t neon_load_part(const float *x, size_t n)
 {
     if (n == 4)
         return vld1q_f32(x);
@@ -65,7 +66,7 @@ CLSA_NEON_INLINE float32x4_t clsa_neon_load_part(const float *x, size_t n)
     return vld1q_f32(part);
 }
 
-CLSA_NEON_INLINE void clsa_neon_store_part(float *y, float32x4_t v, size_t n)
+INLINE void neon_store_part(float *y, float32x4_t v, size_t n)
 {
     if (n == 4) {
         vst1q_f32(y, v);
@@ -77,8 +78,7 @@ CLSA_NEON_INLINE void clsa_neon_store_part(float *y, float32x4_t v, size_t n)
 }
 
 /* 8 bytes as floats, times d. */
-CLSA_NEON_INLINE void clsa_neon_scale8(float32x4_t v[2], int8x8_t q,
-                                       float32x4_t d)
+INLINE void neon_scale8(float32x4_t v[2], int8x8_t q, float32x4_t d)
 {
     int16x8_t wide = vmovl_s8(q);
     v[0] = vmulq_f32(vcvtq_f32_s32(vmovl_s16(vget_low_s16(wide))), d);
@@ -86,14 +86,14 @@ CLSA_NEON_INLINE void clsa_neon_scale8(float32x4_t v[2], int8x8_t q,
 }
 
 /* The f16 scale at p, in all lanes. */
-CLSA_NEON_INLINE float32x4_t clsa_neon_scale(const void *p)
+INLINE float32x4_t neon_scale(const void *p)
 {
     return vcvt_f32_f16(vreinterpret_f16_u16(vld1_dup_u16(p)));
 }
 
 /* Values j .. j+7 of a row; j % 8 == 0. All formats but Q4_0. */
-CLSA_NEON_INLINE void clsa_neon_load8(float32x4_t v[2], const void *row,
-                                      size_t j, enum clsa_format format)
+INLINE void neon_load8(float32x4_t v[2], const void *row, size_t j,
+                       enum clsa_format format)
 {
     if (format == CLSA_F32) {
         v[0] = vld1q_f32((const float *)row + j);
@@ -109,17 +109,17 @@ CLSA_NEON_INLINE void clsa_neon_load8(float32x4_t v[2], const void *row,
     } else {
         const uint8_t *block =
             (const uint8_t *)row + j / CLSA_BLOCK * CLSA_Q8_0_BYTES;
-        clsa_neon_scale8(v, vld1_s8((const int8_t *)block + 2 + j % CLSA_BLOCK),
-                         clsa_neon_scale(block));
+        neon_scale8(v, vld1_s8((const int8_t *)block + 2 + j % CLSA_BLOCK),
+                    neon_scale(block));
     }
 }
 
 /*
  * exp(x), relative error below 2e-7: 2^n times a polynomial over
  * |r| <= ln(2) / 2. The power is applied in two halves, so that results run
- * into infinity and through the subnormals as those of expf do. NaN stays.
+ * into infinity and through the subnormals as expf's do. NaN stays.
  */
-CLSA_NEON_INLINE float32x4_t clsa_neon_exp(float32x4_t x)
+INLINE float32x4_t neon_exp(float32x4_t x)
 {
     x = vminq_f32(vmaxq_f32(x, vdupq_n_f32(-104.0f)), vdupq_n_f32(89.0f));
     float32x4_t n = vrndnq_f32(vmulq_n_f32(x, 1.44269504f));
@@ -141,6 +141,15 @@ CLSA_NEON_INLINE float32x4_t clsa_neon_exp(float32x4_t x)
     return vmulq_f32(p, vreinterpretq_f32_s32(vshlq_n_s32(rest, 23)));
 }
 
+/* cap tanh(x / cap) */
+INLINE float32x4_t neon_softcap(float32x4_t x, float cap)
+{
+    const float32x4_t one = vdupq_n_f32(1.0f);
+    float32x4_t e = neon_exp(vdivq_f32(x, vdupq_n_f32(0.5f * cap)));
+    float32x4_t rest = vdivq_f32(vdupq_n_f32(2.0f), vaddq_f32(e, one));
+    return vmulq_n_f32(vsubq_f32(one, rest), cap);
+}
+
 /* ---------------------------------------------------------------- families */
 
 void clsa_matmul_float_neon(struct clsa_simd *table);
@@ -148,17 +157,20 @@ void clsa_matmul_q8_0_neon(struct clsa_simd *table);
 void clsa_matmul_q4_0_neon(struct clsa_simd *table);
 void clsa_matmul_q4_k_neon(struct clsa_simd *table);
 void clsa_matmul_q6_k_neon(struct clsa_simd *table);
+void clsa_matmul_parts_neon(struct clsa_simd *table);
 void clsa_rows_neon(struct clsa_simd *table);
 void clsa_rows_k_neon(struct clsa_simd *table);
 void clsa_elementwise_neon(struct clsa_simd *table);
 void clsa_index_neon(struct clsa_simd *table);
 void clsa_attend_neon(struct clsa_simd *table);
 void clsa_score_neon(struct clsa_simd *table);
+void clsa_combine_neon(struct clsa_simd *table);
 
 void clsa_matmul_q8_0_neon_dotprod(struct clsa_simd *table);
 void clsa_matmul_q4_0_neon_dotprod(struct clsa_simd *table);
 void clsa_matmul_q4_k_neon_dotprod(struct clsa_simd *table);
 void clsa_matmul_q6_k_neon_dotprod(struct clsa_simd *table);
+void clsa_matmul_parts_neon_dotprod(struct clsa_simd *table);
 void clsa_index_neon_dotprod(struct clsa_simd *table);
 
 void clsa_matmul_q8_0_neon_i8mm(struct clsa_simd *table);
@@ -167,12 +179,14 @@ void clsa_matmul_q4_0_neon_i8mm(struct clsa_simd *table);
 void clsa_index_neon_bf16(struct clsa_simd *table);
 
 /* Kernels that an upper level falls back to where its own does not pay. */
-void clsa_neon_scan_i8(float *score, const int8_t *key, const float *scales,
-                       size_t n, size_t len,
-                       const struct clsa_index_query *query);
-void clsa_neon_dotprod_q8_0(float *y, size_t ldy, const void *w, size_t rows,
-                            const struct clsa_act *a);
-void clsa_neon_dotprod_q4_0(float *y, size_t ldy, const void *w, size_t rows,
-                            const struct clsa_act *a);
+void clsa_kernel_scan_i8_neon(float *score, const int8_t *key,
+                              const float *scales, size_t n, size_t len,
+                              const struct clsa_index_query *query);
+void clsa_kernel_matmul_q8_0_neon_dotprod(float *y, size_t ldy, const void *w,
+                                          size_t rows,
+                                          const struct clsa_act *a);
+void clsa_kernel_matmul_q4_0_neon_dotprod(float *y, size_t ldy, const void *w,
+                                          size_t rows,
+                                          const struct clsa_act *a);
 
 #endif /* CLSA_NEON_H */

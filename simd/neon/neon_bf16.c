@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Level neon_bf16: bfdot, on top of neon_i8mm, where the CPU has both, as
- * those with i8mm mostly do.
+ * Level neon_bf16: bfdot, on top of neon_i8mm, if the CPU has both, as
+ * CPUs with i8mm mostly do.
  */
 #include "simd/neon/neon.h"
 

@@ -12,5 +12,6 @@ void clsa_simd_neon_dotprod(struct clsa_simd *table)
     clsa_matmul_q4_0_neon_dotprod(table);
     clsa_matmul_q4_k_neon_dotprod(table);
     clsa_matmul_q6_k_neon_dotprod(table);
+    clsa_matmul_parts_neon_dotprod(table);
     clsa_index_neon_dotprod(table);
 }

@@ -10,25 +10,25 @@ static uint32_t product_sdot(const struct clsa_peak_operands *o)
     int32x4_t sum[CLSA_PEAK_ROWS][CHAINS], all = vdupq_n_s32(0);
     int8x16_t row[CLSA_PEAK_ROWS];
 
-    CLSA_NEON_UNROLL
+    UNROLL
     for (int j = 0; j < CLSA_PEAK_ROWS; j++) {
         row[j] = vcombine_s8(vld1_s8(o->w[j]), vld1_s8(o->w[j]));
-        CLSA_NEON_UNROLL
+        UNROLL
         for (int k = 0; k < CHAINS; k++)
             sum[j][k] = vdupq_n_s32(0);
     }
     for (size_t i = 0; i < o->n; i += 16 * CHAINS) {
-        CLSA_NEON_UNROLL
+        UNROLL
         for (int k = 0; k < CHAINS; k++) {
             const int8x16_t v = vld1q_s8(o->x + i + 16 * k);
-            CLSA_NEON_UNROLL
+            UNROLL
             for (int j = 0; j < CLSA_PEAK_ROWS; j++)
                 sum[j][k] = vdotq_s32(sum[j][k], v, row[j]);
         }
     }
-    CLSA_NEON_UNROLL
+    UNROLL
     for (int j = 0; j < CLSA_PEAK_ROWS; j++) {
-        CLSA_NEON_UNROLL
+        UNROLL
         for (int k = 0; k < CHAINS; k++)
             all = vaddq_s32(all, sum[j][k]);
     }

@@ -14,25 +14,25 @@ static uint32_t product_smmla(const struct clsa_peak_operands *o)
     int32x4_t sum[PAIRS][CHAINS], all = vdupq_n_s32(0);
     int8x16_t row[PAIRS];
 
-    CLSA_NEON_UNROLL
+    UNROLL
     for (int j = 0; j < PAIRS; j++) {
         row[j] = vcombine_s8(vld1_s8(o->w[2 * j]), vld1_s8(o->w[2 * j + 1]));
-        CLSA_NEON_UNROLL
+        UNROLL
         for (int k = 0; k < CHAINS; k++)
             sum[j][k] = vdupq_n_s32(0);
     }
     for (size_t i = 0; i < o->n; i += 16 * CHAINS) {
-        CLSA_NEON_UNROLL
+        UNROLL
         for (int k = 0; k < CHAINS; k++) {
             const int8x16_t v = vld1q_s8(o->x + i + 16 * k);
-            CLSA_NEON_UNROLL
+            UNROLL
             for (int j = 0; j < PAIRS; j++)
                 sum[j][k] = vmmlaq_s32(sum[j][k], v, row[j]);
         }
     }
-    CLSA_NEON_UNROLL
+    UNROLL
     for (int j = 0; j < PAIRS; j++) {
-        CLSA_NEON_UNROLL
+        UNROLL
         for (int k = 0; k < CHAINS; k++)
             all = vaddq_s32(all, sum[j][k]);
     }

@@ -1,68 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Conversions between floats and the row formats, and quantisation, at level
- * neon. All bit-exact: the same operations as the scalar kernels in the same
- * order. maxnm and minnm are fmaxf and fminf, NaN rules included.
+ * rows.c: conversions between floats and the row formats, and quantization of
+ * activations, NEON. All bit-exact: the same operations as the scalar kernels
+ * in the same order. maxnm and minnm are fmaxf and fminf, NaN rules included.
  */
-
-#include "simd/neon/neon.h"
+#include "simd/neon/quantize.h"
 #include "simd/scalar.h"
-
-/* The scale of values up to max, and the factor that quantises them. */
-struct quantum {
-    float scale, inverse;
-};
-
-static struct quantum quantum(float max, float limit)
-{
-    if (!(max > CLSA_QUANT_MIN))
-        return (struct quantum){0, 0};
-    /* max / limit and limit / max in one division */
-    float32x2_t n = vset_lane_f32(max, vdup_n_f32(limit), 0);
-    float32x2_t d = vdiv_f32(n, vrev64_f32(n));
-    return (struct quantum){vget_lane_f32(d, 0), vget_lane_f32(d, 1)};
-}
-
-/* Rounded to even, -limit..limit. */
-CLSA_NEON_INLINE int32x4_t quantize4(float32x4_t x, float inverse, float limit)
-{
-    float32x4_t v = vmulq_n_f32(x, inverse);
-    v = vmaxnmq_f32(v, vdupq_n_f32(-limit));
-    return vcvtnq_s32_f32(vminnmq_f32(v, vdupq_n_f32(limit)));
-}
-
-CLSA_NEON_INLINE int8x16_t quantize16(const float *x, float inverse,
-                                      float limit)
-{
-    int16x8_t a =
-        vcombine_s16(vmovn_s32(quantize4(vld1q_f32(x), inverse, limit)),
-                     vmovn_s32(quantize4(vld1q_f32(x + 4), inverse, limit)));
-    int16x8_t b =
-        vcombine_s16(vmovn_s32(quantize4(vld1q_f32(x + 8), inverse, limit)),
-                     vmovn_s32(quantize4(vld1q_f32(x + 12), inverse, limit)));
-    return vcombine_s8(vmovn_s16(a), vmovn_s16(b));
-}
-
-CLSA_NEON_INLINE float32x4_t largest16(float32x4_t max, const float *x)
-{
-    float32x4_t a =
-        vmaxnmq_f32(vabsq_f32(vld1q_f32(x)), vabsq_f32(vld1q_f32(x + 4)));
-    float32x4_t b =
-        vmaxnmq_f32(vabsq_f32(vld1q_f32(x + 8)), vabsq_f32(vld1q_f32(x + 12)));
-    return vmaxnmq_f32(max, vmaxnmq_f32(a, b));
-}
 
 static float largest32(const float *x)
 {
-    float32x4_t max = largest16(vdupq_n_f32(0), x);
-    return vmaxnmvq_f32(largest16(max, x + 16));
+    float32x4_t max = neon_largest16(vdupq_n_f32(0), x);
+    return vmaxnmvq_f32(neon_largest16(max, x + 16));
 }
 
 /* q has 32 bytes; returns their sum. */
 static int32_t quantize32(int8_t *q, const float *x, float inverse)
 {
-    int8x16_t a = quantize16(x, inverse, 127.0f);
-    int8x16_t b = quantize16(x + 16, inverse, 127.0f);
+    int8x16_t a = neon_quantize16(x, inverse, 127.0f);
+    int8x16_t b = neon_quantize16(x + 16, inverse, 127.0f);
     vst1q_s8(q, a);
     vst1q_s8(q + 16, b);
     return vaddlvq_s8(a) + vaddlvq_s8(b);
@@ -73,7 +28,7 @@ static void quantize_neon(int8_t *q, float *d, int32_t *sum, size_t ldd,
 {
     for (size_t b = 0; b < len / CLSA_BLOCK; b++) {
         const float *v = x + b * CLSA_BLOCK;
-        struct quantum unit = quantum(largest32(v), 127.0f);
+        struct neon_quantum unit = neon_quantum(largest32(v), 127.0f);
         d[b * ldd] = unit.scale;
         sum[b * ldd] = quantize32(q + b * CLSA_BLOCK, v, unit.inverse);
     }
@@ -84,28 +39,10 @@ static void store_q8_0_neon(void *y, const float *x, size_t n)
     uint8_t *block = y;
     for (size_t b = 0; b < n / CLSA_BLOCK; b++, block += CLSA_Q8_0_BYTES) {
         const float *v = x + b * CLSA_BLOCK;
-        struct quantum unit = quantum(largest32(v), 127.0f);
+        struct neon_quantum unit = neon_quantum(largest32(v), 127.0f);
         clsa_write_u16(block, clsa_f32_to_f16(unit.scale));
         quantize32((int8_t *)block + 2, v, unit.inverse);
     }
-}
-
-static void quantize_row_neon(int8_t *q, float *scale, const float *x,
-                              size_t len, float limit)
-{
-    size_t whole = len & ~(size_t)15, rest = len - whole;
-    float last[16] = {0};
-    memcpy(last, x + whole, rest * sizeof *x);
-    float32x4_t max = largest16(vdupq_n_f32(0), last);
-    for (size_t j = 0; j < whole; j += 16)
-        max = largest16(max, x + j);
-    struct quantum unit = quantum(vmaxnmvq_f32(max), limit);
-    *scale = unit.scale;
-    for (size_t j = 0; j < whole; j += 16)
-        vst1q_s8(q + j, quantize16(x + j, unit.inverse, limit));
-    int8_t bytes[16];
-    vst1q_s8(bytes, quantize16(last, unit.inverse, limit));
-    memcpy(q + whole, bytes, rest);
 }
 
 static void load_f16_neon(float *y, const void *x, size_t n)
@@ -114,7 +51,7 @@ static void load_f16_neon(float *y, const void *x, size_t n)
     size_t i = 0;
     for (; i + 8 <= n; i += 8) {
         float32x4_t v[2];
-        clsa_neon_load8(v, x, i, CLSA_F16);
+        neon_load8(v, x, i, CLSA_F16);
         vst1q_f32(y + i, v[0]);
         vst1q_f32(y + i + 4, v[1]);
     }
@@ -128,7 +65,7 @@ static void load_bf16_neon(float *y, const void *x, size_t n)
     size_t i = 0;
     for (; i + 8 <= n; i += 8) {
         float32x4_t v[2];
-        clsa_neon_load8(v, x, i, CLSA_BF16);
+        neon_load8(v, x, i, CLSA_BF16);
         vst1q_f32(y + i, v[0]);
         vst1q_f32(y + i + 4, v[1]);
     }
@@ -136,12 +73,12 @@ static void load_bf16_neon(float *y, const void *x, size_t n)
         y[i] = clsa_bf16_to_f32(h[i]);
 }
 
-CLSA_NEON_INLINE void load_scaled16(float *y, int8x16_t q, float32x4_t d)
+INLINE void load_scaled16(float *y, int8x16_t q, float32x4_t d)
 {
     float32x4_t v[4];
-    clsa_neon_scale8(v, vget_low_s8(q), d);
-    clsa_neon_scale8(v + 2, vget_high_s8(q), d);
-    CLSA_NEON_UNROLL
+    neon_scale8(v, vget_low_s8(q), d);
+    neon_scale8(v + 2, vget_high_s8(q), d);
+    UNROLL
     for (int i = 0; i < 4; i++)
         vst1q_f32(y + 4 * i, v[i]);
 }
@@ -151,7 +88,7 @@ static void load_q8_0_neon(float *y, const void *x, size_t n)
     const uint8_t *block = x;
     for (size_t i = 0; i < n; i += CLSA_BLOCK, block += CLSA_Q8_0_BYTES) {
         const int8_t *q = (const int8_t *)block + 2;
-        float32x4_t d = clsa_neon_scale(block);
+        float32x4_t d = neon_scale(block);
         load_scaled16(y + i, vld1q_s8(q), d);
         load_scaled16(y + i + 16, vld1q_s8(q + 16), d);
     }
@@ -162,7 +99,7 @@ static void load_q4_0_neon(float *y, const void *x, size_t n)
     const uint8_t *block = x;
     const int8x16_t zero = vdupq_n_s8(8);
     for (size_t i = 0; i < n; i += CLSA_BLOCK, block += CLSA_Q4_0_BYTES) {
-        float32x4_t d = clsa_neon_scale(block);
+        float32x4_t d = neon_scale(block);
         uint8x16_t q = vld1q_u8(block + 2);
         int8x16_t low = vreinterpretq_s8_u8(vandq_u8(q, vdupq_n_u8(15)));
         int8x16_t high = vreinterpretq_s8_u8(vshrq_n_u8(q, 4));
@@ -203,7 +140,6 @@ static void store_bf16_neon(void *y, const float *x, size_t n)
 void clsa_rows_neon(struct clsa_simd *table)
 {
     table->quantize = quantize_neon;
-    table->quantize_row = quantize_row_neon;
     table->load[CLSA_F16] = load_f16_neon;
     table->load[CLSA_BF16] = load_bf16_neon;
     table->load[CLSA_Q8_0] = load_q8_0_neon;

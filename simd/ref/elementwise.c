@@ -30,6 +30,21 @@ static void silu_mul_ref(float *y, const float *gate, const float *up, size_t n)
         y[i] = gate[i] / (1.0f + expf(-gate[i])) * up[i];
 }
 
+static void gelu_mul_ref(float *y, const float *gate, const float *up, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const float g = gate[i];
+        const float u = CLSA_GELU_SCALE * (g + CLSA_GELU_CUBE * g * g * g);
+        y[i] = g / (1.0f + expf(-2.0f * u)) * up[i];
+    }
+}
+
+static void softcap_ref(float *x, size_t n, float cap)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = cap * tanhf(x[i] / cap);
+}
+
 static void add_ref(float *y, const float *x, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -52,6 +67,8 @@ void clsa_elementwise_ref(struct clsa_simd *table)
     table->rms_norm = rms_norm_ref;
     table->rope = rope_ref;
     table->silu_mul = silu_mul_ref;
+    table->gelu_mul = gelu_mul_ref;
+    table->softcap = softcap_ref;
     table->add = add_ref;
     table->rescale = rescale_ref;
 }

@@ -1,7 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Scalar scan of index keys and filter of candidates. */
+/* index.c: index keys: quantization, scan and filter of scores, scalar. */
 #include "simd/ref/ref.h"
 #include "simd/scalar.h"
+
+static void quantize_row_ref(int8_t *q, float *scale, const float *x,
+                             size_t len, float limit)
+{
+    float max = ref_largest(x, len);
+    *scale = clsa_quant_scale(max, limit);
+    ref_quantize(q, x, len, max, limit);
+}
 
 static void scan_f32_ref(float *score, const float *key, size_t n, size_t len,
                          const struct clsa_index_query *query)
@@ -49,6 +57,7 @@ static size_t filter_ref(uint64_t *out, const float *score, size_t n,
 
 void clsa_index_ref(struct clsa_simd *table)
 {
+    table->quantize_row = quantize_row_ref;
     table->scan_f32 = scan_f32_ref;
     table->scan_bf16 = scan_bf16_ref;
     table->scan_i8 = scan_i8_ref;

@@ -1,55 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Scalar conversions between floats and the row formats. */
+/* rows.c: conversions between floats and the row formats, scalar. */
 #include <math.h>
 
 #include "simd/ref/ref.h"
 #include "simd/scalar.h"
-
-static float largest(const float *x, size_t n)
-{
-    float max = 0;
-    for (size_t i = 0; i < n; i++)
-        max = fmaxf(max, fabsf(x[i]));
-    return max;
-}
-
-/* Quantises n values whose largest magnitude is `max`; returns their sum. */
-static int32_t quantize_run(int8_t *q, const float *x, size_t n, float max,
-                            float limit)
-{
-    float inverse = max > CLSA_QUANT_MIN ? limit / max : 0.0f;
-    int32_t sum = 0;
-    for (size_t i = 0; i < n; i++) {
-        float v = fminf(fmaxf(rintf(x[i] * inverse), -limit), limit);
-        q[i] = (int8_t)v;
-        sum += q[i];
-    }
-    return sum;
-}
-
-static float quantum(float max, float limit)
-{
-    return max > CLSA_QUANT_MIN ? max / limit : 0.0f;
-}
 
 static void quantize_ref(int8_t *q, float *d, int32_t *sum, size_t ldd,
                          const float *x, size_t len)
 {
     for (size_t b = 0; b < len / CLSA_BLOCK; b++) {
         const float *v = x + b * CLSA_BLOCK;
-        float max = largest(v, CLSA_BLOCK);
-        d[b * ldd] = quantum(max, 127.0f);
+        float max = ref_largest(v, CLSA_BLOCK);
+        d[b * ldd] = clsa_quant_scale(max, 127.0f);
         sum[b * ldd] =
-            quantize_run(q + b * CLSA_BLOCK, v, CLSA_BLOCK, max, 127.0f);
+            ref_quantize(q + b * CLSA_BLOCK, v, CLSA_BLOCK, max, 127.0f);
     }
-}
-
-static void quantize_row_ref(int8_t *q, float *scale, const float *x,
-                             size_t len, float limit)
-{
-    float max = largest(x, len);
-    *scale = quantum(max, limit);
-    quantize_run(q, x, len, max, limit);
 }
 
 static void load_f32_ref(float *y, const void *x, size_t n)
@@ -116,9 +81,9 @@ static void store_q8_0_ref(void *y, const float *x, size_t n)
 {
     uint8_t *block = y;
     for (size_t b = 0; b < n / CLSA_BLOCK; b++, block += CLSA_Q8_0_BYTES) {
-        float max = largest(x + b * CLSA_BLOCK, CLSA_BLOCK);
-        clsa_write_u16(block, clsa_f32_to_f16(quantum(max, 127.0f)));
-        quantize_run((int8_t *)block + 2, x + b * CLSA_BLOCK, CLSA_BLOCK, max,
+        float max = ref_largest(x + b * CLSA_BLOCK, CLSA_BLOCK);
+        clsa_write_u16(block, clsa_f32_to_f16(clsa_quant_scale(max, 127.0f)));
+        ref_quantize((int8_t *)block + 2, x + b * CLSA_BLOCK, CLSA_BLOCK, max,
                      127.0f);
     }
 }
@@ -145,7 +110,6 @@ static void store_q4_0_ref(void *y, const float *x, size_t n)
 void clsa_rows_ref(struct clsa_simd *table)
 {
     table->quantize = quantize_ref;
-    table->quantize_row = quantize_row_ref;
     table->load[CLSA_F32] = load_f32_ref;
     table->load[CLSA_F16] = load_f16_ref;
     table->load[CLSA_BF16] = load_bf16_ref;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The account of taken memory, and the refusal of what exceeds the limit. */
 #include <unistd.h>
 
 #include "src/base/budget.h"
+#include "src/base/cgroup.h"
 #include "src/base/mem.h"
 
 static uint64_t machine_memory(void)
@@ -11,9 +13,20 @@ static uint64_t machine_memory(void)
                                  : UINT64_MAX;
 }
 
+uint64_t clsa_budget_default(bool *by_cgroup)
+{
+    const uint64_t machine = machine_memory();
+    struct clsa_cgroup cgroup;
+    clsa_cgroup_read(&cgroup, "");
+    *by_cgroup = cgroup.memory < machine;
+    return *by_cgroup ? cgroup.memory : machine;
+}
+
 void clsa_budget_open(struct clsa_budget *budget, uint64_t limit)
 {
-    *budget = (struct clsa_budget){.limit = limit ? limit : machine_memory()};
+    *budget = (struct clsa_budget){.limit = limit};
+    if (limit == 0)
+        budget->limit = clsa_budget_default(&budget->by_cgroup);
 }
 
 static double mib(uint64_t bytes)
@@ -29,9 +42,11 @@ clsa_status clsa_budget_check(const struct clsa_budget *budget, uint64_t size,
         return CLSA_OK;
     return clsa_fail(error, CLSA_ERR_MEMORY,
                      "%s: %.1f MiB are needed, %.1f of the memory limit of "
-                     "%.1f MiB are left: raise the limit (--memory-limit) "
-                     "or use a smaller context",
-                     what, mib(size), mib(left), mib(budget->limit));
+                     "%.1f MiB%s are left: raise the limit%s or use a smaller "
+                     "context",
+                     what, mib(size), mib(left), mib(budget->limit),
+                     budget->by_cgroup ? " of the control group" : "",
+                     budget->by_cgroup ? "" : " (--memory-limit)");
 }
 
 clsa_status clsa_budget_take(struct clsa_budget *budget, uint64_t size,

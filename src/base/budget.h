@@ -8,13 +8,20 @@
 #ifndef CLSA_BASE_BUDGET_H
 #define CLSA_BASE_BUDGET_H
 
+#include <stdbool.h>
+
 #include "src/base/status.h"
 
 struct clsa_budget {
     uint64_t limit, taken; /* bytes */
+    bool by_cgroup;        /* the limit is a control group's */
 };
 
-/* limit 0: the memory of the machine. */
+/* What `limit` 0 stands for: the memory of the machine, or the limit of the
+   control group if that is less. */
+uint64_t clsa_budget_default(bool *by_cgroup);
+
+/* limit 0: the default. */
 void clsa_budget_open(struct clsa_budget *budget, uint64_t limit);
 
 /* Whether `size` more bytes fit: CLSA_ERR_MEMORY, with what they are for and

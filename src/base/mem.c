@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The allocator of the system, and mappings with huge pages. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>

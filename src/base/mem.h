@@ -37,7 +37,7 @@ void *clsa_mem_calloc(size_t n, size_t size);
 /* Grow an array to n elements, as realloc. The old one stays on failure. */
 void *clsa_mem_resize(void *old, size_t n, size_t size);
 
-/* A copy of `size` bytes with a NUL behind them. */
+/* A copy of `size` bytes, followed by a NUL. */
 char *clsa_mem_dup(const char *text, size_t size);
 
 void clsa_mem_free(void *memory);
@@ -46,27 +46,27 @@ void clsa_mem_free(void *memory);
 size_t clsa_mem_page(void);
 
 /*
- * Zeroed memory in units of whole pages, for weights, caches and scratch:
+ * Zeroed memory in whole pages, for weights, caches and scratch:
  * aligned to 64 bytes, and from 2 MiB up to huge pages and advised to be made
  * of them. NULL when refused.
  */
 void *clsa_mem_map(size_t size);
 void clsa_mem_unmap(void *memory, size_t size);
 
-/* Hands out pieces of a block in order, each at a cache line; counts their
-   bytes only while the block is NULL. */
-struct clsa_carver {
+/* An arena: arrays taken from one block in order, each at a cache line. While
+   the block is NULL their bytes are counted only. */
+struct clsa_arena {
     void *block;
     size_t used;
 };
 
-/* The next piece, of n elements; NULL while they are counted. */
-static inline void *clsa_carve(struct clsa_carver *carver, size_t n,
-                               size_t size)
+/* The next array, of n elements; NULL while bytes are counted. */
+static inline void *clsa_arena_take(struct clsa_arena *arena, size_t n,
+                                    size_t size)
 {
-    size_t at = carver->used;
-    carver->used += clsa_round_up(n * size, CLSA_CACHE_LINE);
-    return carver->block ? (unsigned char *)carver->block + at : NULL;
+    size_t at = arena->used;
+    arena->used += clsa_round_up(n * size, CLSA_CACHE_LINE);
+    return arena->block ? (unsigned char *)arena->block + at : NULL;
 }
 
 #endif /* CLSA_BASE_MEM_H */

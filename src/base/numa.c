@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "src/base/mem.h"
 #include "src/base/numa.h"
@@ -52,15 +53,15 @@ static void note(struct clsa_numa *numa, const char *format, ...)
     CLSA_PRINTF(2, 3);
 static void note(struct clsa_numa *numa, const char *format, ...)
 {
-    size_t used = strlen(numa->notice), room = sizeof numa->notice - used;
+    size_t used = strlen(numa->notice), left = sizeof numa->notice - used;
     va_list arguments;
-    if (used && room > 2) {
-        snprintf(numa->notice + used, room, "; ");
+    if (used && left > 2) {
+        snprintf(numa->notice + used, left, "; ");
         used += 2;
-        room -= 2;
+        left -= 2;
     }
     va_start(arguments, format);
-    vsnprintf(numa->notice + used, room, format, arguments);
+    vsnprintf(numa->notice + used, left, format, arguments);
     va_end(arguments);
 }
 
@@ -148,9 +149,25 @@ static hwloc_obj_type_t core_type(const struct clsa_numa *numa)
                : HWLOC_OBJ_PU;
 }
 
+/* hwloc prints a line if Linux shows it no CPUs (no /sys). */
+static bool is_shown(void)
+{
+#ifdef __linux__
+    static const char *const sources[] = {"HWLOC_SYNTHETIC", "HWLOC_XMLFILE",
+                                          "HWLOC_FSROOT"};
+    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++)
+        if (getenv(sources[i]))
+            return true;
+    return access("/sys/bus/cpu/devices", R_OK) == 0 ||
+           access("/sys/devices/system/cpu", R_OK) == 0;
+#else
+    return true;
+#endif
+}
+
 static bool load_topology(struct clsa_numa *numa)
 {
-    if (hwloc_topology_init(&numa->topology)) {
+    if (!is_shown() || hwloc_topology_init(&numa->topology)) {
         numa->topology = NULL;
         return false;
     }
@@ -250,13 +267,13 @@ static clsa_status find_all(struct clsa_numa *numa,
                             const struct clsa_ids *wanted, clsa_error *error)
 {
     int n = hwloc_get_nbobjs_by_type(numa->topology, core_type(numa));
-    size_t room = n > 0 ? (size_t)n : 1;
+    size_t capacity = n > 0 ? (size_t)n : 1;
     CLSA_TRY(find_nodes(numa, wanted, error));
-    numa->core = clsa_mem_calloc(room, sizeof *numa->core);
-    struct core *from = clsa_mem_calloc(room, sizeof *from);
+    numa->core = clsa_mem_calloc(capacity, sizeof *numa->core);
+    struct core *from = clsa_mem_calloc(capacity, sizeof *from);
     if (!numa->core || !from) {
         clsa_mem_free(from);
-        return clsa_fail_memory(error, "cores", room * sizeof *from);
+        return clsa_fail_memory(error, "cores", capacity * sizeof *from);
     }
     if (numa->nodes) {
         find_cores(numa, !wanted);
@@ -305,8 +322,7 @@ static void check_binding(struct clsa_numa *numa)
     int reason = 0;
     if (numa->nodes > 1 && !binds(numa, &reason)) {
         note(numa,
-             "memory cannot be bound to NUMA nodes (%s): it lies where the "
-             "system puts it",
+             "memory cannot be bound to NUMA nodes (%s): the system places it",
              strerror(reason));
         merge_nodes(numa);
     }
@@ -328,8 +344,8 @@ static clsa_status look(struct clsa_numa *numa, const struct clsa_ids *wanted,
     CLSA_TRY(find_all(numa, wanted, error));
     if (wanted && numa->nodes != count_ids(wanted))
         return clsa_fail(error, CLSA_ERR_ARGUMENT,
-                         "option numa: each node of the list has to have "
-                         "memory and a core that this process may use");
+                         "option numa: each node of the list must have memory "
+                         "and a core that this process may use");
     if (numa->cores == 0)
         return one_node(numa, error);
     if (off)
@@ -459,6 +475,11 @@ unsigned clsa_numa_place(const struct clsa_numa *numa, unsigned threads,
     if (clsa_ids_equal(cpus, &numa->usable))
         memset(cpus, 0, sizeof *cpus);
     return node;
+}
+
+bool clsa_numa_pins(const struct clsa_numa *numa)
+{
+    return numa->pins;
 }
 
 bool clsa_numa_user_bound(const struct clsa_numa *numa)

@@ -9,7 +9,7 @@
  * of their own and were asked for. Cores of a node without memory work for
  * another node. One node means that nothing is ever bound.
  *
- * Immutable once open; any thread may ask.
+ * Immutable once open; any thread may query it.
  */
 #ifndef CLSA_BASE_NUMA_H
 #define CLSA_BASE_NUMA_H
@@ -47,6 +47,9 @@ const char *clsa_numa_notice(const struct clsa_numa *numa);
  */
 unsigned clsa_numa_place(const struct clsa_numa *numa, unsigned threads,
                          unsigned i, struct clsa_ids *cpus);
+
+/* Whether threads are pinned, and may be moved. */
+bool clsa_numa_pins(const struct clsa_numa *numa);
 
 /* True where the user has bound the threads of OpenMP: nothing is pinned. */
 bool clsa_numa_user_bound(const struct clsa_numa *numa);

@@ -1,13 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The file that is renamed when it is whole. */
+/* The file that is renamed when it is whole, without any message. */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "src/base/mem.h"
 #include "src/base/out.h"
+
+/* Names of temporary files, for clsa_out_abandon. A file that finds no place is
+   written all the same. */
+static _Atomic(char *) unfinished[16];
+
+static void remember(char *name)
+{
+    for (size_t i = 0; i < sizeof unfinished / sizeof unfinished[0]; i++) {
+        char *none = NULL;
+        if (atomic_compare_exchange_strong(&unfinished[i], &none, name))
+            return;
+    }
+}
+
+static void forget(char *name)
+{
+    for (size_t i = 0; i < sizeof unfinished / sizeof unfinished[0]; i++) {
+        char *same = name;
+        if (atomic_compare_exchange_strong(&unfinished[i], &same, NULL))
+            return;
+    }
+}
+
+void clsa_out_abandon(void)
+{
+    for (size_t i = 0; i < sizeof unfinished / sizeof unfinished[0]; i++) {
+        const char *name = atomic_load(&unfinished[i]);
+        if (name)
+            unlink(name);
+    }
+}
 
 /* What the umask leaves of rw-rw-rw-. */
 static mode_t new_mode(void)
@@ -17,38 +48,54 @@ static mode_t new_mode(void)
     return 0666 & ~mask;
 }
 
-/* Finds what is to be replaced, if anything, and the permissions. */
-static clsa_status find_target(struct clsa_out *out, mode_t *mode,
-                               clsa_error *error)
+/* Text and `end` in one. */
+static char *join(const char *text, const char *end)
 {
-    const char *path = out->path;
+    const size_t size = strlen(text), more = strlen(end) + 1;
+    char *copy = malloc(size + more);
+    if (copy) {
+        memcpy(copy, text, size);
+        memcpy(copy + size, end, more);
+    }
+    return copy;
+}
+
+/* Finds what is to be replaced, if anything, and the permissions. */
+static enum clsa_out_result find_target(struct clsa_out *out, mode_t *mode)
+{
     struct stat info;
-    if (!*path)
-        return clsa_fail(error, CLSA_ERR_ARGUMENT,
-                         "the name of the file to write is empty: give one");
-    if (stat(path, &info) == 0) {
+    if (!*out->path)
+        return CLSA_OUT_EMPTY;
+    if (stat(out->path, &info) == 0) {
         if (!S_ISREG(info.st_mode))
-            return clsa_fail(error, CLSA_ERR_IO,
-                             "%s: this is no regular file and is not "
-                             "replaced: give another name",
-                             path);
+            return CLSA_OUT_SPECIAL;
         *mode = info.st_mode & 0777;
-        out->target = realpath(path, NULL);
+        out->target = realpath(out->path, NULL);
         if (!out->target && errno != ENOMEM)
-            return clsa_fail_io(error, "%s: cannot be written", path);
+            return CLSA_OUT_NO_TARGET;
     } else if (errno != ENOENT) {
-        return clsa_fail_io(error, "%s: cannot be written", path);
-    } else if (lstat(path, &info) == 0) {
-        return clsa_fail(error, CLSA_ERR_IO,
-                         "%s: this link leads to no file: remove it or give "
-                         "another name",
-                         path);
+        return CLSA_OUT_NO_TARGET;
+    } else if (lstat(out->path, &info) == 0) {
+        return CLSA_OUT_DANGLING;
     } else {
         *mode = new_mode();
-        out->target = clsa_mem_dup(path, strlen(path));
+        out->target = join(out->path, "");
     }
-    return out->target ? CLSA_OK
-                       : clsa_fail_memory(error, "a file name", strlen(path));
+    return out->target ? CLSA_OUT_OPEN : CLSA_OUT_NO_MEMORY;
+}
+
+/* Whether a mount refuses a call as such, and not for this file. */
+static bool is_unsupported(int reason)
+{
+    return reason == EPERM || reason == EINVAL || reason == ENOSYS ||
+           reason == EOPNOTSUPP;
+}
+
+/* Mounts without permissions refuse to change them: the file then has those of
+   mkstemp or of the mount, which is no reason to lose it. */
+static bool set_mode(int fd, mode_t mode)
+{
+    return fchmod(fd, mode) == 0 || is_unsupported(errno);
 }
 
 static FILE *create(char *name, mode_t mode)
@@ -56,80 +103,82 @@ static FILE *create(char *name, mode_t mode)
     int fd = mkstemp(name);
     if (fd < 0)
         return NULL;
-    FILE *file = fchmod(fd, mode) ? NULL : fdopen(fd, "wb");
+    FILE *file = set_mode(fd, mode) ? fdopen(fd, "wb") : NULL;
     if (!file) {
+        const int reason = errno;
         close(fd);
         unlink(name);
+        errno = reason;
     }
     return file;
 }
 
-static clsa_status open_beside(struct clsa_out *out, mode_t mode,
-                               clsa_error *error)
-{
-    const size_t size = strlen(out->target);
-    char *name = clsa_mem_calloc(size + 8, 1);
-    if (!name)
-        return clsa_fail_memory(error, "a file name", size + 8);
-    memcpy(name, out->target, size);
-    memcpy(name + size, ".XXXXXX", 7);
-    out->file = create(name, mode);
-    if (out->file) {
-        out->temporary = name;
-        return CLSA_OK;
-    }
-    clsa_fail_io(error, "%s: cannot create a file beside it", out->path);
-    clsa_mem_free(name);
-    return CLSA_ERR_IO;
-}
-
-clsa_status clsa_out_open(struct clsa_out *out, const char *path,
-                          clsa_error *error)
+enum clsa_out_result clsa_out_create(struct clsa_out *out, const char *path)
 {
     mode_t mode = 0;
     *out = (struct clsa_out){.path = path};
-    clsa_status status = find_target(out, &mode, error);
-    if (!status)
-        status = open_beside(out, mode, error);
-    if (status)
-        clsa_out_free(out);
-    return status;
+    const enum clsa_out_result result = find_target(out, &mode);
+    if (result != CLSA_OUT_OPEN)
+        return result;
+    char *name = join(out->target, ".XXXXXX");
+    if (!name)
+        return CLSA_OUT_NO_MEMORY;
+    out->file = create(name, mode);
+    if (out->file) {
+        out->temporary = name;
+        remember(name);
+        return CLSA_OUT_OPEN;
+    }
+    const int reason = errno;
+    free(name);
+    errno = reason;
+    return CLSA_OUT_NO_FILE;
 }
 
-clsa_status clsa_out_write(struct clsa_out *out, const void *data, size_t size,
-                           clsa_error *error)
+bool clsa_out_sync(struct clsa_out *out)
 {
-    if (size == 0 || fwrite(data, 1, size, out->file) == size)
-        return CLSA_OK;
-    return clsa_fail_io(error, "%s: cannot be written", out->path);
+    return fsync(fileno(out->file)) == 0 || is_unsupported(errno);
 }
 
-clsa_status clsa_out_close(struct clsa_out *out, clsa_error *error)
+/* Where no file can take the name of another one, the other one steps aside. */
+static bool replace_aside(const struct clsa_out *out)
 {
-    const bool whole = !fflush(out->file) && !fsync(fileno(out->file));
-    const bool closed = !fclose(out->file);
-    out->file = NULL;
-    if (whole && closed)
-        return CLSA_OK;
-    return clsa_fail_io(error, "%s: cannot be written", out->path);
+    char *old = join(out->temporary, ".old");
+    bool done = old && rename(out->target, old) == 0;
+    if (done && rename(out->temporary, out->target)) {
+        const int reason = errno;
+        rename(old, out->target);
+        errno = reason;
+        done = false;
+    } else if (done) {
+        unlink(old);
+    }
+    free(old);
+    return done;
 }
 
-clsa_status clsa_out_rename(struct clsa_out *out, clsa_error *error)
+bool clsa_out_replace(struct clsa_out *out)
 {
-    if (rename(out->temporary, out->target))
-        return clsa_fail_io(error, "%s: cannot be replaced", out->path);
-    clsa_mem_free(out->temporary);
+    out->kept =
+        rename(out->temporary, out->target) &&
+        !((errno == EEXIST || is_unsupported(errno)) && replace_aside(out));
+    forget(out->temporary);
+    if (out->kept)
+        return false;
+    free(out->temporary);
     out->temporary = NULL;
-    return CLSA_OK;
+    return true;
 }
 
 void clsa_out_free(struct clsa_out *out)
 {
     if (out->file)
         fclose(out->file);
-    if (out->temporary)
+    if (out->temporary && !out->kept) {
         unlink(out->temporary);
-    clsa_mem_free(out->temporary);
-    clsa_mem_free(out->target);
+        forget(out->temporary);
+    }
+    free(out->temporary);
+    free(out->target);
     *out = (struct clsa_out){.file = NULL};
 }

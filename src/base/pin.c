@@ -23,9 +23,9 @@ bool clsa_pin_get(struct clsa_ids *cpus)
     return cpus->any;
 }
 
-bool clsa_pin_set(const struct clsa_ids *cpus)
+bool clsa_pin_thread(long thread, const struct clsa_ids *cpus)
 {
-    return sched_setaffinity(0, sizeof cpus->bits,
+    return sched_setaffinity((pid_t)thread, sizeof cpus->bits,
                              (const cpu_set_t *)cpus->bits) == 0;
 }
 #else
@@ -35,12 +35,17 @@ bool clsa_pin_get(struct clsa_ids *cpus)
     return false;
 }
 
-bool clsa_pin_set(const struct clsa_ids *cpus)
+bool clsa_pin_thread(long thread, const struct clsa_ids *cpus)
 {
-    (void)cpus;
+    (void)thread, (void)cpus;
     return false;
 }
 #endif
+
+bool clsa_pin_set(const struct clsa_ids *cpus)
+{
+    return clsa_pin_thread(0, cpus);
+}
 
 static void add_place(struct clsa_ids *cpus, int place)
 {

@@ -46,6 +46,9 @@ bool clsa_pin_get(struct clsa_ids *cpus);
 /* Let the calling thread run on these only; false, and errno, if refused. */
 bool clsa_pin_set(const struct clsa_ids *cpus);
 
+/* Let a thread, by the system's number, run on these only. */
+bool clsa_pin_thread(long thread, const struct clsa_ids *cpus);
+
 /*
  * True where the environment tells OpenMP which CPUs to use (OMP_PROC_BIND,
  * OMP_PLACES and the older names of the runtimes); `cpus` are those of all

@@ -18,7 +18,7 @@
 
 /*
  * Fill *error (may be NULL) with a status and one line of text; bytes that
- * are not printable UTF-8 are replaced by '?'. Returns the status.
+ * are not printable UTF-8 become escapes (\n, \x1b). Returns the status.
  */
 clsa_status clsa_fail(clsa_error *error, clsa_status status, const char *format,
                       ...) CLSA_PRINTF(3, 4);

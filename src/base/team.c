@@ -1,36 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The OpenMP team and its barrier. */
+/* The OpenMP team and where its threads run. */
+#include <errno.h>
 #include <omp.h>
-#include <sched.h>
-#include <stdatomic.h>
+#include <string.h>
 
+#include "src/base/cgroup.h"
 #include "src/base/mem.h"
-#include "src/base/team.h"
+#include "src/base/team_parts.h"
+#include "src/base/threads.h"
 
-/* Spins before a waiting thread gives its CPU away: far more than a phase
-   takes. Where threads outnumber CPUs the one that is waited for may need this
-   CPU, so that a thread gives it away at once. */
-#define SPINS_BEFORE_YIELD 50000
-
-/* Where a thread of the team runs. */
-struct place {
-    struct clsa_ids cpus; /* it is pinned to; none: not pinned */
-    unsigned node, rank;
-};
-
-struct clsa_team {
-    unsigned size, nodes;
-    unsigned spins; /* of a waiting thread before it gives its CPU away */
-    const struct clsa_numa *numa;
-    struct place *place; /* [size] */
-    unsigned *node;      /* [nodes] number of the machine's node */
-    unsigned *ranks;     /* [nodes] threads of the node */
-    _Alignas(CLSA_CACHE_LINE) atomic_uint arrived;
-    _Alignas(CLSA_CACHE_LINE) atomic_uint generation;
-};
-
-/* The user's places: every thread says on which node it finds itself. */
-static void ask_threads(struct clsa_team *t)
+/* The user's places: every thread looks up the node that it runs on. */
+static void query_threads(struct clsa_team *t)
 {
 #pragma omp parallel num_threads(t->size)
     {
@@ -45,7 +25,7 @@ static void ask_threads(struct clsa_team *t)
 static void count_nodes(struct clsa_team *t)
 {
     for (unsigned i = 0; i < t->size; i++) {
-        struct place *p = &t->place[i];
+        struct clsa_place *p = &t->place[i];
         unsigned at = 0;
         while (at < t->nodes && t->node[at] != p->node)
             at++;
@@ -56,21 +36,52 @@ static void count_nodes(struct clsa_team *t)
     }
 }
 
-static bool open_places(struct clsa_team *t)
+clsa_status clsa_team_ready(const struct clsa_team *team, clsa_error *error)
+{
+    static _Thread_local unsigned had; /* the most that this thread started */
+    const unsigned limit = (unsigned)omp_get_thread_limit();
+    const unsigned size = team->size < limit ? team->size : limit;
+    if (size <= had)
+        return CLSA_OK;
+    const unsigned started = clsa_threads_try(size);
+    if (started < size)
+        return clsa_fail(error, CLSA_ERR_MEMORY, CLSA_THREADS_REFUSED, started,
+                         size, strerror(errno), started);
+#pragma omp parallel num_threads(size)
+    (void)omp_get_thread_num(); /* OpenMP starts them, and keeps them */
+    had = size;
+    return CLSA_OK;
+}
+
+static clsa_status open_places(struct clsa_team *t, clsa_error *error)
 {
     unsigned nodes = clsa_numa_nodes(t->numa);
     t->place = clsa_mem_calloc(t->size, sizeof *t->place);
     t->node = clsa_mem_calloc(nodes, sizeof *t->node);
     t->ranks = clsa_mem_calloc(nodes, sizeof *t->ranks);
-    if (!t->place || !t->node || !t->ranks)
-        return false;
+    t->scratch = clsa_mem_map(t->size * CLSA_WORKER_SCRATCH);
+    t->meeting.seats = t->size;
+    t->meeting.seat = clsa_mem_map(t->size * sizeof *t->meeting.seat);
+    if (!t->place || !t->node || !t->ranks || !t->scratch || !t->meeting.seat)
+        return clsa_fail_memory(error, "the thread team",
+                                t->size * CLSA_WORKER_SCRATCH);
     for (unsigned i = 0; i < t->size; i++)
         t->place[i].node =
             clsa_numa_place(t->numa, t->size, i, &t->place[i].cpus);
-    if (nodes > 1 && clsa_numa_user_bound(t->numa))
-        ask_threads(t);
+    if (nodes > 1 && clsa_numa_user_bound(t->numa)) {
+        CLSA_TRY(clsa_team_ready(t, error));
+        query_threads(t);
+    }
     count_nodes(t);
-    return true;
+    t->meeting.lends = t->size > 1 && clsa_numa_pins(t->numa);
+    return CLSA_OK;
+}
+
+unsigned clsa_team_default(const struct clsa_numa *numa)
+{
+    struct clsa_cgroup cgroup;
+    clsa_cgroup_read(&cgroup, "");
+    return clsa_cgroup_threads(&cgroup, clsa_numa_cores(numa));
 }
 
 clsa_status clsa_team_open(struct clsa_team **team, unsigned threads,
@@ -84,19 +95,15 @@ clsa_status clsa_team_open(struct clsa_team **team, unsigned threads,
     if (!t)
         return clsa_fail_memory(error, "the thread team", sizeof *t);
     t->numa = numa;
-    t->size = threads ? threads : clsa_numa_cores(numa);
+    t->size = threads ? threads : clsa_team_default(numa);
     if (t->size > CLSA_MAX_THREADS)
         t->size = CLSA_MAX_THREADS;
-    if (t->size <= clsa_numa_cores(numa) ||
-        t->size <= (unsigned)omp_get_num_procs())
-        t->spins = SPINS_BEFORE_YIELD;
-    if (!open_places(t)) {
-        const size_t size = t->size * sizeof *t->place;
+    const clsa_status status = open_places(t, error);
+    if (status)
         clsa_team_close(t);
-        return clsa_fail_memory(error, "the thread team", size);
-    }
-    *team = t;
-    return CLSA_OK;
+    else
+        *team = t;
+    return status;
 }
 
 void clsa_team_close(struct clsa_team *team)
@@ -104,6 +111,8 @@ void clsa_team_close(struct clsa_team *team)
     clsa_mem_free(team->place);
     clsa_mem_free(team->node);
     clsa_mem_free(team->ranks);
+    clsa_mem_unmap(team->scratch, team->size * CLSA_WORKER_SCRATCH);
+    clsa_mem_unmap(team->meeting.seat, team->size * sizeof *team->meeting.seat);
     clsa_mem_unmap(team, sizeof *team);
 }
 
@@ -143,8 +152,9 @@ static struct clsa_worker this_worker(struct clsa_team *team)
         .id = (unsigned)omp_get_thread_num(),
         .count = (unsigned)omp_get_num_threads(),
     };
+    w.scratch = team->scratch + w.id * CLSA_WORKER_SCRATCH;
     if (w.count == team->size && team->nodes > 1) {
-        const struct place *place = &team->place[w.id];
+        const struct clsa_place *place = &team->place[w.id];
         w.node = place->node;
         w.nodes = team->nodes;
         w.rank = place->rank;
@@ -153,51 +163,34 @@ static struct clsa_worker this_worker(struct clsa_team *team)
     return w;
 }
 
+/* The number of the last loop of a region: a step that is stopped may end a
+   few loops earlier for some threads than for others. */
+static void keep_loop(struct clsa_team *team, uint64_t loop)
+{
+    uint64_t last = atomic_load_explicit(&team->loop, memory_order_relaxed);
+    while (last < loop && !atomic_compare_exchange_weak_explicit(
+                              &team->loop, &last, loop, memory_order_relaxed,
+                              memory_order_relaxed))
+        ;
+}
+
 void clsa_team_run(struct clsa_team *team,
                    void (*work)(void *context, struct clsa_worker *worker),
                    void *context)
 {
-    atomic_store_explicit(&team->arrived, 0, memory_order_relaxed);
+    struct clsa_meeting *m = &team->meeting;
+    const uint64_t loop = team->loop;
+    m->region++;
+    atomic_store_explicit(&m->done, 0, memory_order_relaxed);
+    atomic_store_explicit(&m->left, 0, memory_order_relaxed);
 #pragma omp parallel num_threads(team->size)
     {
         struct clsa_worker worker = this_worker(team);
-        const struct clsa_ids *cpus = &team->place[worker.id].cpus;
-        struct clsa_ids before;
-        bool pinned = cpus->any && clsa_pin_get(&before) &&
-                      !clsa_ids_equal(&before, cpus) && clsa_pin_set(cpus);
+        struct clsa_turn turn = {.loop = loop};
+        worker.turn = &turn;
+        clsa_seat_take(m, &m->seat[worker.id], &team->place[worker.id].cpus);
         work(context, &worker);
-        if (pinned)
-            clsa_pin_set(&before);
-    }
-}
-
-static inline void pause_cpu(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
-
-void clsa_barrier(const struct clsa_worker *worker)
-{
-    struct clsa_team *t = worker->team;
-    if (worker->count == 1)
-        return;
-    unsigned now = atomic_load_explicit(&t->generation, memory_order_relaxed);
-    if (atomic_fetch_add_explicit(&t->arrived, 1, memory_order_acq_rel) ==
-        worker->count - 1) {
-        atomic_store_explicit(&t->arrived, 0, memory_order_relaxed);
-        atomic_store_explicit(&t->generation, now + 1, memory_order_release);
-        return;
-    }
-    for (unsigned spins = 0;
-         atomic_load_explicit(&t->generation, memory_order_acquire) == now;
-         spins++) {
-        if (spins < t->spins)
-            pause_cpu();
-        else
-            sched_yield();
+        keep_loop(team, turn.loop);
+        clsa_seat_leave(m, worker.id, worker.count);
     }
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * team: the threads of a model. One OpenMP parallel region per step; inside
- * of it all threads run the same function, take fixed shares of the work of
- * each phase, and meet at spinning barriers. No fork and join per matrix.
+ * of it all workers run the same function, whose work they share in loops
+ * (loop.h). No fork and join per matrix.
  *
- * Work is cut into units whose results do not depend on who computes them, so
+ * The result of a work item does not depend on the worker that computes it, so
  * any number of threads gives the same bits.
  *
  * Threads are pinned while a region runs, each by itself on entry, and get
@@ -16,22 +16,34 @@
 
 #include <stddef.h>
 
+#include "src/base/minmax.h"
 #include "src/base/numa.h"
 
 #define CLSA_MAX_THREADS 1024
 
+/* Bytes for what would be large on a stack: threads may have 64 KiB of it, or
+   the 128 KiB of musl. What is there does not outlast an item. */
+#define CLSA_WORKER_SCRATCH ((size_t)128 << 10)
+
 struct clsa_team;
+struct clsa_turn;
 
 /* One thread inside of clsa_team_run. */
 struct clsa_worker {
     struct clsa_team *team;
-    unsigned id;          /* 0 .. count - 1; 0 is the caller's thread */
-    unsigned count;       /* threads that run */
-    unsigned node, nodes; /* its memory node of those of the team; 0: one */
-    unsigned rank, ranks; /* its place among the threads of its node */
+    unsigned id;            /* 0 .. count - 1; 0 is the caller's thread */
+    unsigned count;         /* threads that run */
+    unsigned node, nodes;   /* its memory node of those of the team; 0: one */
+    unsigned rank, ranks;   /* its place among the threads of its node */
+    struct clsa_turn *turn; /* how far it is; NULL: alone, in a test */
+    void *scratch;          /* [CLSA_WORKER_SCRATCH] of its own, at a page */
 };
 
-/* `threads` 1..CLSA_MAX_THREADS; 0: one per core of the machine, which has to
+/* Threads of a team that is not told how many: one per core, no more than the
+   CPU quota of the control group keeps busy. */
+unsigned clsa_team_default(const struct clsa_numa *numa);
+
+/* `threads` 1..CLSA_MAX_THREADS; 0: the default of the machine, which has to
    outlive the team. */
 clsa_status clsa_team_open(struct clsa_team **team, unsigned threads,
                            const struct clsa_numa *numa, clsa_error *error);
@@ -51,72 +63,44 @@ unsigned clsa_team_os_node(const struct clsa_team *team, unsigned node);
 void clsa_team_bind(const struct clsa_team *team, void *memory, size_t size,
                     unsigned node);
 
+/* Whether the calling thread can run the team: it has the threads, or the
+   system lets it start them. Due before clsa_team_run, and before files are
+   made. */
+clsa_status clsa_team_ready(const struct clsa_team *team, clsa_error *error);
+
 /* The most threads that will run. */
 unsigned clsa_team_size(const struct clsa_team *team);
 
-/* Run `work` on all threads; returns when all are done. Not reentrant. */
+/* Run `work` on all threads; returns when all have come back from it. Not
+   reentrant. */
 void clsa_team_run(struct clsa_team *team,
                    void (*work)(void *context, struct clsa_worker *worker),
                    void *context);
 
-/* Wait for all threads; what they wrote before is seen by all after it. */
-void clsa_barrier(const struct clsa_worker *worker);
-
-/* This thread's share [*begin, *end) of n units: contiguous, even. */
-static inline void clsa_share(const struct clsa_worker *worker, size_t n,
+/* The range [*begin, *end) of worker `id` of `count` of n work items:
+   contiguous, even. */
+static inline void clsa_share(unsigned id, unsigned count, size_t n,
                               size_t *begin, size_t *end)
 {
-    size_t each = n / worker->count, rest = n % worker->count;
-    size_t id = worker->id;
-    *begin = id * each + (id < rest ? id : rest);
+    size_t each = n / count, rest = n % count;
+    *begin = id * each + clsa_min(id, rest);
     *end = *begin + each + (id < rest);
 }
 
-/* Rows of a matrix are shared out in units of this many, a block of every
-   format. */
+/* Rows of a matrix in a work item: a block of every format. */
 #define CLSA_SHARE_ROWS 32
 
-/* This thread's rows [*begin, *end) of a matrix of `rows` rows. */
-static inline void clsa_share_rows(const struct clsa_worker *worker,
-                                   size_t rows, size_t *begin, size_t *end)
+/* Work items of a matrix of `rows` rows. */
+static inline size_t clsa_row_items(size_t rows)
 {
-    clsa_share(worker, (rows + CLSA_SHARE_ROWS - 1) / CLSA_SHARE_ROWS, begin,
-               end);
+    return (rows + CLSA_SHARE_ROWS - 1) / CLSA_SHARE_ROWS;
+}
+
+/* The same as rows: [*begin, *end) of items become rows. */
+static inline void clsa_item_rows(size_t rows, size_t *begin, size_t *end)
+{
     *begin *= CLSA_SHARE_ROWS;
-    *end *= CLSA_SHARE_ROWS;
-    if (*end > rows)
-        *end = rows;
-    if (*begin > *end)
-        *begin = *end;
-}
-
-/*
- * As clsa_share, for n units of memory that lies in pages of `each` units, page
- * p on node p % nodes: a worker takes units of its own node only. Its share is
- * counted within those units; clsa_share_unit says which ones they are. With
- * one node this is clsa_share.
- */
-static inline void clsa_share_pages(const struct clsa_worker *worker, size_t n,
-                                    size_t each, size_t *begin, size_t *end)
-{
-    struct clsa_worker local = {.id = worker->rank, .count = worker->ranks};
-    if (worker->nodes < 2) {
-        clsa_share(worker, n, begin, end);
-        return;
-    }
-    size_t full = n / each, rest = n % each, nodes = worker->nodes;
-    size_t units = (full / nodes + (worker->node < full % nodes)) * each;
-    if (full % nodes == worker->node)
-        units += rest;
-    clsa_share(&local, units, begin, end);
-}
-
-static inline size_t clsa_share_unit(const struct clsa_worker *worker,
-                                     size_t each, size_t i)
-{
-    if (worker->nodes < 2)
-        return i;
-    return (i / each * worker->nodes + worker->node) * each + i % each;
+    *end = clsa_min(*end * CLSA_SHARE_ROWS, rows);
 }
 
 #endif /* CLSA_BASE_TEAM_H */

@@ -1,88 +1,171 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * chat: recognises templates by the markup they contain, and writes ChatML
- * turns. Markup and user text are tokenised apart from each other.
+ * chat: what the template writes, cut into tokens. Tokens of the session that
+ * came before the conversation are not known as messages: what follows them is
+ * what the template writes after an answer.
  */
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "src/cli/chat.h"
+#include "src/cli/chat_text.h"
 #include "src/cli/message.h"
 
-#define TURN_START "<|im_start|>"
-#define TURN_END   "<|im_end|>"
+/* An answer that is found again in the text of the template. */
+#define ANSWER "clsa-answer-before"
 
-static const struct {
-    const char *mark, *name;
-} templates[] = {{TURN_START, "ChatML"},
-                 {"<|start_header_id|>", "Llama 3"},
-                 {"[INST]", "Llama 2 or Mistral"},
-                 {"<start_of_turn>", "Gemma"},
-                 {"<|start_of_role|>", "Granite"},
-                 {"<|assistant|>", "Zephyr or Phi"},
-                 {"<|START_OF_TURN_TOKEN|>", "Command R"}};
-
-static const char *template_name(const char *text)
+static int add_message(json_t *messages, const char *role, const char *text)
 {
-    size_t i;
-
-    for (i = 0; i < sizeof templates / sizeof templates[0]; i++)
-        if (strstr(text, templates[i].mark) != NULL)
-            return templates[i].name;
-    return "an unknown one";
+    return cli_json_append(messages,
+                           json_pack("{ss ss}", "role", role, "content", text));
 }
 
-/* The one token of a piece of markup, or -1. */
-static int markup_id(const clsa_model *model, const char *markup, int32_t *id)
+/* Render a request, which is released. */
+static int render(const clsa_model *model, json_t *request,
+                  struct cli_text *text)
 {
-    struct cli_ids ids = {0};
+    const clsa_chat_template *chat_template;
+    clsa_error error;
+    char *written;
+    size_t size;
+    char *json = request ? json_dumps(request, JSON_COMPACT) : NULL;
+    json_decref(request);
+    if (!json)
+        return cli_fail_memory();
+    clsa_status status =
+        clsa_model_chat_template(model, &chat_template, &error);
+    if (status == CLSA_OK)
+        status = clsa_chat_template_render(chat_template, json, strlen(json),
+                                           &written, &size, &error);
+    free(json);
+    if (status)
+        return cli_fail_error(&error);
+    int added = cli_text_add(text, written, size);
+    clsa_free(written);
+    return added;
+}
 
-    CLI_TRY(cli_tokenize(model, markup, strlen(markup), CLSA_TOKENIZE_SPECIAL,
-                         &ids));
-    *id = ids.count == 1 ? ids.ids[0] : -1;
-    free(ids.ids);
+/* Where the text after the answer in it begins. */
+static int after_answer(const struct cli_text *text, size_t *start)
+{
+    const char *answer = strstr(text->data, ANSWER);
+    if (!answer)
+        return cli_fail("the chat template does not write answers as they are: "
+                        "use clsa run -i without --chat");
+    *start = (size_t)(answer - text->data) + strlen(ANSWER);
     return CLI_DONE;
+}
+
+/* A question and its answer. */
+static int add_turn(json_t *messages)
+{
+    CLI_TRY(add_message(messages, "user", "?"));
+    return add_message(messages, "assistant", ANSWER);
+}
+
+/* The special token that the template writes after an answer, or -1. */
+static int find_end(const clsa_model *model, int32_t *end)
+{
+    struct cli_text text = {0};
+    struct cli_ids ids = {0};
+    size_t start = 0;
+    json_t *messages = json_array();
+    *end = -1;
+    int status = add_turn(messages);
+    if (status)
+        json_decref(messages);
+    else
+        status = render(model, json_pack("{so}", "messages", messages), &text);
+    if (status == CLI_DONE)
+        status = after_answer(&text, &start);
+    if (status == CLI_DONE)
+        status = cli_tokenize(model, text.data + start, text.size - start,
+                              CLSA_TOKENIZE_SPECIAL, &ids);
+    if (status == CLI_DONE && ids.count > 0 &&
+        clsa_token_is_special(model, ids.ids[0]))
+        *end = ids.ids[0];
+    free(ids.ids);
+    cli_text_free(&text);
+    return status;
 }
 
 int cli_chat_open(const clsa_model *model, const char *path, int32_t *end)
 {
-    clsa_model_info info;
-    const char *name;
-    int32_t start;
-
-    clsa_model_get_info(model, &info);
-    if (info.chat_template == NULL)
-        return cli_fail("%s: the model has no chat template: use -i without "
-                        "--chat",
-                        path);
-    name = template_name(info.chat_template);
-    if (strcmp(name, "ChatML") != 0)
-        return cli_fail("%s: the chat template is %s and not ChatML: use -i "
-                        "without --chat",
-                        path, name);
-    CLI_TRY(markup_id(model, TURN_START, &start));
-    CLI_TRY(markup_id(model, TURN_END, end));
-    if (start < 0 || *end < 0)
-        return cli_fail("%s: the tokens of ChatML are not in the vocabulary: "
-                        "use -i without --chat",
-                        path);
-    return CLI_DONE;
+    const clsa_chat_template *chat_template;
+    clsa_error error;
+    if (clsa_model_chat_template(model, &chat_template, &error))
+        return cli_fail("%s: %s: use clsa run -i without --chat", path,
+                        error.message);
+    return find_end(model, end);
 }
 
-int cli_chat_turn(const clsa_model *model, const clsa_session *session,
-                  const struct cli_text *text, struct cli_ids *ids)
-{
-    static const char first[] = TURN_START "user\n";
-    static const char later[] = TURN_END "\n" TURN_START "user\n";
-    static const char answer[] = TURN_END "\n" TURN_START "assistant\n";
-    int is_first = clsa_session_length(session) == 0;
-    unsigned flags = CLSA_TOKENIZE_SPECIAL;
+/* ------------------------------------------------------------ conversation */
 
-    if (is_first)
-        flags |= CLSA_TOKENIZE_BOS;
-    CLI_TRY(cli_tokenize(model, is_first ? first : later,
-                         strlen(is_first ? first : later), flags, ids));
-    CLI_TRY(cli_tokenize(model, text->data, text->size, 0, ids));
-    return cli_tokenize(model, answer, sizeof answer - 1, CLSA_TOKENIZE_SPECIAL,
-                        ids);
+/* The messages as the template gets them; a new reference. In a session with
+   tokens before them they follow another turn. */
+static int make_messages(const clsa_model *model,
+                         const struct cli_conversation *c, json_t **messages)
+{
+    size_t i;
+    json_t *one, *copy;
+    *messages = json_array();
+    int status = *messages ? CLI_DONE : cli_fail_memory();
+    if (!status && c->base > 0)
+        status = add_turn(*messages);
+    json_array_foreach(c->messages, i, one)
+    {
+        if (status)
+            break;
+        status = cli_chat_guard(model, one, &copy);
+        if (!status)
+            status = cli_json_append(*messages, copy);
+    }
+    if (status)
+        json_decref(*messages);
+    return status;
+}
+
+static int make_request(const clsa_model *model,
+                        const struct cli_conversation *c, json_t **request)
+{
+    json_t *messages;
+    CLI_TRY(make_messages(model, c, &messages));
+    json_t *options = json_copy(c->variables);
+    if (options)
+        json_object_set_new(options, "add_generation_prompt", json_true());
+    *request = json_pack("{so so ss}", "messages", messages, "options", options,
+                         "now", c->now);
+    return *request ? CLI_DONE : cli_fail_memory();
+}
+
+static int tokenize(const clsa_model *model, const struct cli_conversation *c,
+                    const clsa_session *session, const struct cli_text *text,
+                    struct cli_ids *ids)
+{
+    size_t start = 0;
+    if (c->base > 0)
+        CLI_TRY(after_answer(text, &start));
+    CLI_TRY(cli_ids_add(ids, clsa_session_tokens(session), (size_t)c->base));
+    return cli_chat_tokenize(model, text->data + start, text->size - start,
+                             ids);
+}
+
+int cli_chat_ids(const clsa_model *model, const struct cli_conversation *c,
+                 const clsa_session *session, struct cli_ids *ids, size_t *same)
+{
+    struct cli_text text = {0};
+    json_t *request;
+    CLI_TRY(make_request(model, c, &request));
+    int status = render(model, request, &text);
+    if (!status)
+        status = tokenize(model, c, session, &text, ids);
+    cli_text_free(&text);
+    if (!status && ids->count == 0)
+        status = cli_fail("the chat template writes nothing for this message");
+    if (!status)
+        status = cli_chat_match(model, session, ids, same);
+    if (!status && *same == ids->count)
+        --*same;
+    return status;
 }

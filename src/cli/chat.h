@@ -1,20 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * chat: ChatML, the one chat format that `clsa run --chat` speaks. What the
- * user writes is tokenised as plain text: it cannot contain markup.
+ * chat: a conversation as the tokens that the chat template of the model writes
+ * for it. What the user writes is tokenized as plain text: it cannot contain
+ * special tokens.
  */
 #ifndef CLSA_CLI_CHAT_H
 #define CLSA_CLI_CHAT_H
 
-#include "src/cli/engine.h"
+#include "src/cli/conversation.h"
 
-/* Check that the model speaks ChatML; other templates are refused by name.
- *end receives the token that ends a turn. */
+/* Check that the model has a chat template that writes turns. *end receives
+   the special token after an answer, or -1. */
 int cli_chat_open(const clsa_model *model, const char *path, int32_t *end);
 
-/* The tokens of a user's turn up to where the answer begins. In a session
-   that has tokens they close its last turn first. */
-int cli_chat_turn(const clsa_model *model, const clsa_session *session,
-                  const struct cli_text *text, struct cli_ids *ids);
+/*
+ * The tokens of a conversation up to where the next answer begins: the template
+ * writes all of it anew, since it may leave out what it wrote before, such as
+ * thoughts. What the session has as other tokens of the same text stays as it
+ * is. *same receives how many tokens the session begins with: fewer than all.
+ */
+int cli_chat_ids(const clsa_model *model, const struct cli_conversation *c,
+                 const clsa_session *session, struct cli_ids *ids,
+                 size_t *same);
 
 #endif /* CLSA_CLI_CHAT_H */

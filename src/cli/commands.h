@@ -9,6 +9,8 @@
 #include "src/cli/options.h"
 
 extern const struct cli_command cli_command_run;
+extern const struct cli_command cli_command_chat;
+extern const struct cli_command cli_command_chat_template;
 extern const struct cli_command cli_command_tokenize;
 extern const struct cli_command cli_command_detokenize;
 extern const struct cli_command cli_command_eval;
@@ -24,8 +26,10 @@ extern const struct cli_command cli_command_bench_decode;
 extern const struct cli_command cli_command_bench_kernels;
 extern const struct cli_command cli_command_bench_machine;
 extern const struct cli_command cli_command_bench_prefill;
+extern const struct cli_command cli_command_bench_tokenize;
 extern const struct cli_command cli_command_convert;
 extern const struct cli_command cli_command_quantize;
+extern const struct cli_command cli_command_serve;
 
 /* The command of a NULL-terminated list with this name, or NULL. */
 const struct cli_command *

@@ -6,7 +6,7 @@
 #ifndef CLSA_CLI_COMPARE_H
 #define CLSA_CLI_COMPARE_H
 
-#include "src/cli/engine.h"
+#include "src/cli/library.h"
 
 enum { CLI_NUMBERS = 32 };
 

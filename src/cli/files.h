@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * files: whole files in and JSON in and out, for the commands. A file name of
- * "-" is standard input. All functions say what went wrong and where.
+ * "-" is standard input. All functions report what went wrong and where.
  */
 #ifndef CLSA_CLI_FILES_H
 #define CLSA_CLI_FILES_H
@@ -20,7 +20,14 @@ struct cli_text {
 int cli_text_add(struct cli_text *text, const char *data, size_t size);
 void cli_text_free(struct cli_text *text);
 
-/* Read all of a file. */
+/* Replace in place the escapes \n \r \t \' \" \\ and \xHH of a text, which may
+   be NULL. Others stay as they are, and so does \x00. */
+void cli_unescape(char *text);
+
+/* Bytes of a file that is read whole, at most. */
+#define CLI_FILE_MAX 2147483647u
+
+/* Read all of a file. Input without an end is refused at CLI_FILE_MAX. */
 int cli_file_read(const char *path, struct cli_text *text);
 
 /* Token ids; to be released by free. */
@@ -29,7 +36,8 @@ struct cli_ids {
     size_t count;
 };
 
-/* Parse a JSON text, which begins at a line of a file. */
+/* Parse a JSON text, which begins at a line of a file; a byte-order mark in
+   front of the first is left out. */
 int cli_json_parse(const char *path, size_t line, const char *text, size_t size,
                    json_t **json);
 
@@ -46,6 +54,10 @@ int cli_json_print(json_t *json);
 
 /* Append a new reference to a list; NULL is no memory. */
 int cli_json_append(json_t *list, json_t *item);
+
+/* A string of any bytes, U+FFFD for those that are not valid UTF-8; NULL is no
+   memory. */
+json_t *cli_json_string(const char *text, size_t size);
 
 /* A string of any bytes, '?' for those past ASCII where they are not valid
    UTF-8; NULL is no memory. */

@@ -6,16 +6,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "src/cli/engine.h"
 #include "src/cli/generate.h"
+#include "src/cli/library.h"
 #include "src/cli/message.h"
 #include "src/cli/progress.h"
+#include "src/cli/signals.h"
 
 const char *cli_end_name(enum cli_end end)
 {
     static const char *const names[] = {"text",    "stop",        "tokens",
                                         "context", "interrupted", "output"};
-
     return names[end];
 }
 
@@ -23,12 +23,11 @@ const char *cli_end_name(enum cli_end end)
 static int give(struct cli_generator *g, size_t size)
 {
     int status = CLI_DONE;
-
     if (size == 0)
         return CLI_DONE;
-    if (g->collect != NULL)
+    if (g->collect)
         status = cli_text_add(g->collect, g->held.data, size);
-    else
+    if (!g->quiet)
         fwrite(g->held.data, 1, size, stdout);
     g->last = g->held.data[size - 1];
     g->held.size -= size;
@@ -39,12 +38,10 @@ static int give(struct cli_generator *g, size_t size)
 /* Where the first stop text begins in the held text, or its size. */
 static size_t stop_position(const struct cli_generator *g)
 {
-    size_t first = g->held.size, i, at;
-
-    for (i = 0; i < g->stops.count; i++) {
+    size_t first = g->held.size;
+    for (size_t i = 0; i < g->stops.count; i++) {
         size_t size = strlen(g->stops.values[i]);
-
-        for (at = 0; at + size <= g->held.size && at < first; at++)
+        for (size_t at = 0; at + size <= g->held.size && at < first; at++)
             if (memcmp(g->held.data + at, g->stops.values[i], size) == 0)
                 first = at;
     }
@@ -54,10 +51,8 @@ static size_t stop_position(const struct cli_generator *g)
 /* Where the part of the held text begins that may become a stop text. */
 static size_t hold_position(const struct cli_generator *g)
 {
-    size_t at, i;
-
-    for (at = 0; at < g->held.size; at++)
-        for (i = 0; i < g->stops.count; i++)
+    for (size_t at = 0; at < g->held.size; at++)
+        for (size_t i = 0; i < g->stops.count; i++)
             if (strncmp(g->stops.values[i], g->held.data + at,
                         g->held.size - at) == 0)
                 return at;
@@ -70,26 +65,22 @@ static int decode(struct cli_generator *g, int32_t id)
     clsa_error error;
     char *text;
     size_t size;
-    int status;
-
     if (clsa_detokenize(g->model, &g->decoder, id, &text, &size, &error) !=
         CLSA_OK)
         return cli_fail_error(&error);
-    status = cli_text_add(&g->held, text, size);
+    int status = cli_text_add(&g->held, text, size);
     clsa_free(text);
     return status;
 }
 
 /* Take a token: *stopped tells whether a stop text is complete. */
-static int take(struct cli_generator *g, int32_t id, int *stopped)
+static int take(struct cli_generator *g, int32_t id, bool *stopped)
 {
-    size_t stop;
-
     CLI_TRY(decode(g, id));
-    stop = stop_position(g);
+    size_t stop = stop_position(g);
     *stopped = stop < g->held.size;
     CLI_TRY(give(g, *stopped ? stop : hold_position(g)));
-    if (g->collect == NULL && !*stopped)
+    if (!g->quiet && !*stopped)
         cli_output_flush();
     return CLI_DONE;
 }
@@ -97,23 +88,17 @@ static int take(struct cli_generator *g, int32_t id, int *stopped)
 /* Take the tokens of a stop text out of a session that goes on. */
 static int forget_stop(struct cli_generator *g)
 {
-    clsa_error error;
     uint64_t length = clsa_session_length(g->session);
-
     g->held.size = 0;
     g->decoder.count = 0;
     if (!g->keep || g->held_tokens == 0)
         return CLI_DONE;
-    if (clsa_session_truncate(g->session, length - g->held_tokens, &error) !=
-        CLSA_OK)
-        return cli_fail_error(&error);
-    return CLI_DONE;
+    return cli_session_cut(g->session, length - g->held_tokens);
 }
 
 static int append(struct cli_generator *g, int32_t id)
 {
     clsa_error error;
-
     if (clsa_session_append(g->session, &id, 1, NULL, &error) != CLSA_OK)
         return cli_fail_error(&error);
     if (g->held.size == 0 && g->decoder.count == 0)
@@ -123,8 +108,8 @@ static int append(struct cli_generator *g, int32_t id)
     return CLI_DONE;
 }
 
-/* 1 when there is a reason to stop before another token. */
-static int is_over(const struct cli_generator *g, enum cli_end *end)
+/* Whether there is a reason to stop before another token. */
+static bool is_over(const struct cli_generator *g, enum cli_end *end)
 {
     if (cli_interrupt_seen())
         *end = CLI_END_INTERRUPTED;
@@ -136,20 +121,19 @@ static int is_over(const struct cli_generator *g, enum cli_end *end)
              clsa_session_context(g->session))
         *end = CLI_END_CONTEXT;
     else
-        return 0;
-    return 1;
+        return false;
+    return true;
 }
 
 static int generate(struct cli_generator *g, enum cli_end *end)
 {
     clsa_error error;
-    int stopped;
+    bool stopped;
     int32_t id;
-
     while (!is_over(g, end)) {
         if (clsa_sampler_sample(g->sampler, g->session, &id, &error) != CLSA_OK)
             return cli_fail_error(&error);
-        if (id == g->ends[0] || id == g->ends[1]) {
+        if (id == g->end || cli_is_end(g->model, id)) {
             *end = CLI_END_TEXT;
             break;
         }
@@ -169,14 +153,12 @@ static int generate(struct cli_generator *g, enum cli_end *end)
 int cli_generate(struct cli_generator *generator, enum cli_end *end)
 {
     double start = cli_seconds();
-    int status;
-
     generator->tokens = 0;
     generator->last = '\0';
     generator->held.size = 0;
     generator->held_tokens = 0;
     memset(&generator->decoder, 0, sizeof generator->decoder);
-    status = generate(generator, end);
+    int status = generate(generator, end);
     generator->seconds = cli_seconds() - start;
     cli_output_flush();
     return status;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * generate: one stretch of generated text, token by token, to stdout or into
+ * generate: one stretch of generated text, token by token, to stdout and into
  * a text. Holds back whatever may become a stop text, and never gives half a
  * character.
  */
 #ifndef CLSA_CLI_GENERATE_H
 #define CLSA_CLI_GENERATE_H
+
+#include <stdbool.h>
 
 #include "clsa.h"
 #include "src/cli/files.h"
@@ -30,10 +32,11 @@ struct cli_generator {
     clsa_sampler *sampler;
     uint64_t limit; /* tokens at most */
     struct cli_texts stops;
-    int32_t ends[2];          /* tokens that end the text, -1: none */
-    int keep;                 /* the session goes on: it has to have read
+    int32_t end;              /* one more token that ends the text, or -1 */
+    bool keep;                /* the session goes on: it has to have read
                                  all that was generated */
-    struct cli_text *collect; /* NULL: stdout */
+    struct cli_text *collect; /* the text goes there too, or NULL */
+    bool quiet;               /* and not to stdout */
 
     /* What the last stretch came to. */
     uint64_t tokens; /* without the one that ended it */

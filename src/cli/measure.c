@@ -2,7 +2,8 @@
 /*
  * measure: loss and recall of a model on a text. The loss is that of eval
  * perplexity, in windows of 8K tokens where the text is long enough. For the
- * recall, door codes are planted between the sentences of the first 16 KiB.
+ * recall (needle-in-a-haystack retrieval), door codes are put between the
+ * sentences of the first 16 KiB.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,29 +11,28 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "src/base/minmax.h"
 #include "src/cli/measure.h"
 #include "src/cli/message.h"
 
 enum {
-    FACTS = 8,
-    PLANTED_BYTES = 16384,
+    NEEDLES = 8,
+    HAYSTACK_BYTES = 16384,
     WINDOW = 8192,
     WINDOW_BYTES = 8 * WINDOW /* text that surely fills a window */
 };
 
 static const struct {
     const char *who, *code;
-} facts[FACTS] = {{"Anna of Rome", "48213"},  {"Boris of Oslo", "70956"},
-                  {"Clara of Lyon", "31427"}, {"David of Bern", "86540"},
-                  {"Edith of Cork", "19378"}, {"Frank of Kiel", "52604"},
-                  {"Greta of Graz", "94781"}, {"Henry of York", "23065"}};
+} needles[NEEDLES] = {{"Anna of Rome", "48213"},  {"Boris of Oslo", "70956"},
+                      {"Clara of Lyon", "31427"}, {"David of Bern", "86540"},
+                      {"Edith of Cork", "19378"}, {"Frank of Kiel", "52604"},
+                      {"Greta of Graz", "94781"}, {"Henry of York", "23065"}};
 
-/* Where the sentence around a place ends: behind ". "; or the place. */
+/* The end of the sentence around a place, after ". "; or the place. */
 static size_t sentence_end(const char *text, size_t at, size_t size)
 {
-    size_t i;
-
-    for (i = at; i + 1 < size && i < at + 512; i++)
+    for (size_t i = at; i + 1 < size && i < at + 512; i++)
         if (text[i] == '.' && (text[i + 1] == ' ' || text[i + 1] == '\n'))
             return i + 2;
     while (at > 0 && ((unsigned char)text[at] & 0xc0) == 0x80)
@@ -40,24 +40,22 @@ static size_t sentence_end(const char *text, size_t at, size_t size)
     return at;
 }
 
-static int plant(const struct cli_text *text, struct cli_text *planted)
+static int hide_needles(const struct cli_text *text, struct cli_text *haystack)
 {
-    size_t size = text->size < PLANTED_BYTES ? text->size : PLANTED_BYTES;
-    size_t from = 0, i;
-    char fact[80];
-
-    for (i = 0; i < FACTS; i++) {
-        size_t to = sentence_end(text->data, size * i / FACTS, size);
-
-        to = to < from ? from : to;
-        CLI_TRY(cli_text_add(planted, text->data + from, to - from));
-        snprintf(fact, sizeof fact, "The door code of %s is %s. ", facts[i].who,
-                 facts[i].code);
-        CLI_TRY(cli_text_add(planted, fact, strlen(fact)));
+    size_t size = clsa_min(text->size, HAYSTACK_BYTES);
+    size_t from = 0;
+    char needle[80];
+    for (size_t i = 0; i < NEEDLES; i++) {
+        size_t to = sentence_end(text->data, size * i / NEEDLES, size);
+        to = clsa_max(to, from);
+        CLI_TRY(cli_text_add(haystack, text->data + from, to - from));
+        snprintf(needle, sizeof needle, "The door code of %s is %s. ",
+                 needles[i].who, needles[i].code);
+        CLI_TRY(cli_text_add(haystack, needle, strlen(needle)));
         from = to;
     }
     size = sentence_end(text->data, size - 1, size);
-    return cli_text_add(planted, text->data + from,
+    return cli_text_add(haystack, text->data + from,
                         size > from ? size - from : 0);
 }
 
@@ -65,22 +63,19 @@ static int plant(const struct cli_text *text, struct cli_text *planted)
 static char *needle_line(const char *context)
 {
     json_t *questions = json_array();
-    json_t *line;
-    char question[160], answer[16], *text;
-    size_t i;
-
-    for (i = 0; i < FACTS; i++) {
+    char question[160], answer[16];
+    for (size_t i = 0; i < NEEDLES; i++) {
         snprintf(question, sizeof question,
                  "\n\nQuestion: What is the door code of %s?\n"
                  "Answer: The door code of %s is",
-                 facts[i].who, facts[i].who);
-        snprintf(answer, sizeof answer, " %s", facts[i].code);
+                 needles[i].who, needles[i].who);
+        snprintf(answer, sizeof answer, " %s", needles[i].code);
         json_array_append_new(questions, json_pack("{ss ss}", "question",
                                                    question, "answer", answer));
     }
-    line = json_pack("{so so}", "context", cli_json_text(context), "questions",
-                     questions);
-    text = line != NULL ? json_dumps(line, JSON_COMPACT) : NULL;
+    json_t *line = json_pack("{so so}", "context", cli_json_text(context),
+                             "questions", questions);
+    char *text = line ? json_dumps(line, JSON_COMPACT) : NULL;
     json_decref(line);
     return text;
 }
@@ -89,14 +84,11 @@ static int ask_file(const struct cli_common *common, int file, const char *name,
                     const char *line, struct cli_measure *measure)
 {
     size_t size = strlen(line);
-    json_t *list, *first;
-    int status;
-
     if (write(file, line, size) != (ssize_t)size)
         return cli_fail("%s: cannot write the questions", name);
-    list = json_array();
-    status = cli_eval_needles(common, name, list);
-    first = json_array_get(list, 0);
+    json_t *list = json_array();
+    int status = cli_eval_needles(common, name, list);
+    json_t *first = json_array_get(list, 0);
     measure->asked =
         (uint64_t)json_integer_value(json_object_get(first, "asked"));
     measure->recalled =
@@ -108,23 +100,27 @@ static int ask_file(const struct cli_common *common, int file, const char *name,
 static int ask(const struct cli_common *common, const struct cli_text *text,
                struct cli_measure *measure)
 {
-    struct cli_text planted = {0};
+    struct cli_text haystack = {0};
     char name[] = "/tmp/clsa-facts.XXXXXX";
-    int status = plant(text, &planted), file = -1;
-    char *line = status == CLI_DONE ? needle_line(planted.data) : NULL;
-
-    if (status == CLI_DONE && line == NULL)
+    char *line = NULL;
+    int status = hide_needles(text, &haystack);
+    if (status)
+        goto done;
+    if (!(line = needle_line(haystack.data))) {
         status = cli_fail_memory();
-    if (status == CLI_DONE && (file = mkstemp(name)) < 0)
-        status = cli_fail("%s: cannot create it", name);
-    if (status == CLI_DONE)
-        status = ask_file(common, file, name, line, measure);
-    if (file >= 0) {
-        close(file);
-        unlink(name);
+        goto done;
     }
+    const int file = mkstemp(name);
+    if (file < 0) {
+        status = cli_fail("%s: cannot create it", name);
+        goto done;
+    }
+    status = ask_file(common, file, name, line, measure);
+    close(file);
+    unlink(name);
+done:
     free(line);
-    cli_text_free(&planted);
+    cli_text_free(&haystack);
     return status;
 }
 
@@ -134,19 +130,43 @@ int cli_measure_text(const struct cli_common *common, const char *model,
     struct cli_common how = *common;
     struct cli_text content = {0};
     json_t *list = json_array();
-    int status = cli_file_read(text, &content);
-
     how.model = model;
-    if (status == CLI_DONE && content.size < 1024)
-        status = cli_fail("%s: is too short, 1 KiB is the least", text);
-    if (status == CLI_DONE)
-        status = ask(&how, &content, measure);
+    int status = cli_file_read(text, &content);
+    if (status)
+        goto done;
+    if (content.size < 1024) {
+        status = cli_fail("%s: is too short: give at least 1 KiB", text);
+        goto done;
+    }
+    if ((status = ask(&how, &content, measure)))
+        goto done;
     how.context = content.size >= WINDOW_BYTES ? WINDOW : 0;
-    if (status == CLI_DONE)
-        status = cli_eval_perplexity(&how, text, list);
+    if ((status = cli_eval_perplexity(&how, text, list)))
+        goto done;
     measure->loss =
         json_real_value(json_object_get(json_array_get(list, 0), "loss"));
+done:
     json_decref(list);
     cli_text_free(&content);
+    return status;
+}
+
+int cli_measure_run(const struct cli_command *self, int argc, char **argv,
+                    void *options, const char *const *file,
+                    int (*measure)(const void *options, bool print,
+                                   json_t *list))
+{
+    const struct cli_common *common = options; /* its first member */
+    int first;
+    CLI_TRY(cli_options_parse(self, argc, argv, options, &first));
+    if (first == 0)
+        return CLI_DONE;
+    if (!*file)
+        return cli_usage(self, "give --file FILE");
+    json_t *list = json_array();
+    int status = measure(options, !common->json, list);
+    if (!status && common->json)
+        return cli_json_print(list);
+    json_decref(list);
     return status;
 }

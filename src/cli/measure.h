@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * measure: what eval perplexity and eval needles find, for other commands, and
- * the measure of quantize: both on one text.
+ * measure: how eval perplexity and eval needles run, what they find for other
+ * commands, and the measure of quantize: both on one text.
  */
 #ifndef CLSA_CLI_MEASURE_H
 #define CLSA_CLI_MEASURE_H
+
+#include <stdbool.h>
 
 #include "src/cli/files.h"
 #include "src/cli/options.h"
@@ -15,7 +17,14 @@ int cli_eval_perplexity(const struct cli_common *common, const char *file,
 int cli_eval_needles(const struct cli_common *common, const char *file,
                      json_t *list);
 
-/* The loss of a text and the facts recalled that were planted in it. */
+/* Run such a command: parse its options, which begin with the common ones, and
+   print what `measure` finds: as text while it runs (`print`), or the list. */
+int cli_measure_run(const struct cli_command *self, int argc, char **argv,
+                    void *options, const char *const *file,
+                    int (*measure)(const void *options, bool print,
+                                   json_t *list));
+
+/* The loss of a text, and the needles (facts put into it) recalled. */
 struct cli_measure {
     double loss;
     uint64_t asked, recalled;

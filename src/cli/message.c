@@ -2,15 +2,20 @@
 /*
  * message: lines on stderr and the end of stdout. The progress bar shares the
  * terminal with them and is taken off before each line. A write error on
- * stdout is remembered with its errno when it is first seen.
+ * stdout is remembered with its errno when it is first seen. Control characters
+ * of names and texts in a message are shown as escapes.
  */
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "src/cli/message.h"
+#include "src/base/utf8.h"
 #include "src/cli/progress.h"
+
+#define LINE 4096 /* bytes of a message; what is longer is cut off */
 
 static int message_level;
 static int output_errno;
@@ -26,20 +31,20 @@ int cli_message_level(void)
 }
 
 CLI_PRINTF(1, 0)
-static void say(const char *format, va_list arguments)
+static void print_line(const char *format, va_list arguments)
 {
+    char text[LINE], line[2 * LINE];
+    const int size = vsnprintf(text, sizeof text, format, arguments);
     cli_progress_clear();
-    fputs("clsa: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
+    clsa_utf8_escape(line, sizeof line, text, size < 0 ? 0 : strlen(text));
+    fprintf(stderr, "clsa: %s\n", line);
 }
 
 int cli_fail(const char *format, ...)
 {
     va_list arguments;
-
     va_start(arguments, format);
-    say(format, arguments);
+    print_line(format, arguments);
     va_end(arguments);
     return CLI_FAILED;
 }
@@ -59,33 +64,20 @@ int cli_fail_error(const clsa_error *error)
 int cli_fail_option(const clsa_error *error)
 {
     int status = cli_fail_error(error);
-
     return error->status == CLSA_ERR_ARGUMENT ? CLI_USAGE : status;
 }
 
-void cli_note(const char *format, ...)
+void cli_log(enum cli_log_level level, const char *format, ...)
 {
-    va_list arguments;
-
-    if (message_level < 0)
+    if (message_level < (level == CLI_LOG_VERBOSE ? 1 : 0))
         return;
+    va_list arguments;
     va_start(arguments, format);
-    say(format, arguments);
+    print_line(format, arguments);
     va_end(arguments);
 }
 
-void cli_detail(const char *format, ...)
-{
-    va_list arguments;
-
-    if (message_level < 1)
-        return;
-    va_start(arguments, format);
-    say(format, arguments);
-    va_end(arguments);
-}
-
-int cli_output_flush(void)
+bool cli_output_flush(void)
 {
     if (fflush(stdout) != 0 && output_errno == 0)
         output_errno = errno;

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * message: everything the program says on stderr, and its exit statuses. One
+ * message: everything the program prints on stderr, and its exit statuses. One
  * message is one line that starts with "clsa: ". Functions of the program
  * that can fail return an exit status, CLI_DONE being 0, and have already
- * said why; CLI_TRY hands such a status on.
+ * reported why; CLI_TRY hands such a status on.
  */
 #ifndef CLSA_CLI_MESSAGE_H
 #define CLSA_CLI_MESSAGE_H
+
+#include <stdbool.h>
 
 #include "clsa.h"
 
@@ -30,31 +32,37 @@ enum cli_status {
             return try_;                                                       \
     } while (0)
 
-/* What is said: nothing but failures (-1), notes too (0), details too (1). */
+/* What is printed: failures only (-1, -q), warnings and information too (0), or
+   also what -v adds (1). */
 void cli_message_set_level(int level);
 int cli_message_level(void);
 
-/* Say what failed, where, and what to do. Returns CLI_FAILED. */
+/* Report what failed, where, and what to do. Returns CLI_FAILED. */
 int cli_fail(const char *format, ...) CLI_PRINTF(1, 2);
 
 /* The same for a refused allocation. */
 int cli_fail_memory(void);
 
-/* Say what a call of the library failed with. Returns CLI_FAILED, or
+/* Report what a call of the library failed with. Returns CLI_FAILED, or
    CLI_INTERRUPTED with a line about what was done for CLSA_ERR_STOPPED. */
 int cli_fail_error(const clsa_error *error);
 
 /* The same where CLSA_ERR_ARGUMENT means a wrong option: CLI_USAGE. */
 int cli_fail_option(const clsa_error *error);
 
-/* One line of information: unless -q, and with -v only. */
-void cli_note(const char *format, ...) CLI_PRINTF(1, 2);
-void cli_detail(const char *format, ...) CLI_PRINTF(1, 2);
+/* A line that is no failure. Warnings and information are printed unless -q is
+   given, verbose lines only if -v is. */
+enum cli_log_level { CLI_LOG_WARNING, CLI_LOG_INFO, CLI_LOG_VERBOSE };
+void cli_log(enum cli_log_level level, const char *format, ...)
+    CLI_PRINTF(2, 3);
+#define cli_warning(...) cli_log(CLI_LOG_WARNING, __VA_ARGS__)
+#define cli_info(...)    cli_log(CLI_LOG_INFO, __VA_ARGS__)
+#define cli_verbose(...) cli_log(CLI_LOG_VERBOSE, __VA_ARGS__)
 
-/* Flush stdout; 1 once something written there was lost. What was lost is
+/* Flush stdout; true once something written there was lost. What was lost is
    remembered with its cause here, where errno is still that of the write:
    every flush of stdout is this one. */
-int cli_output_flush(void);
+bool cli_output_flush(void);
 
 /* Flush stdout at the end of the program. Returns `status`, or CLI_FAILED
    when output was lost: with a message, but quietly for a closed pipe. */

@@ -7,10 +7,12 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/cli/habits.h"
 #include "src/cli/message.h"
 #include "src/cli/options.h"
 
@@ -28,6 +30,11 @@ static const struct cli_option model_options[] = {
      .argument = "FILE",
      .help = "model file; default: $CLSA_MODEL or the installed one",
      .offset = COMMON(model)},
+    {.kind = CLI_FILE,
+     .name = "index",
+     .argument = "FILE|none",
+     .help = "side file of indexes; default: x.clsa.gguf of x.gguf",
+     .offset = COMMON(index)},
     {.kind = CLI_TEXT,
      .name = "numa",
      .argument = "auto|off|NODES",
@@ -36,7 +43,7 @@ static const struct cli_option model_options[] = {
     {.kind = CLI_SIZE,
      .name = "memory-limit",
      .argument = "SIZE",
-     .help = "memory to take at most; default: all there is",
+     .help = "most memory to use; default: of machine or cgroup",
      .offset = COMMON(memory_limit),
      .min = 1,
      .max = UINT64_MAX},
@@ -47,7 +54,7 @@ static const struct cli_option threads_options[] = {
      .letter = 't',
      .name = "threads",
      .argument = "N",
-     .help = "threads; default: one per physical core",
+     .help = "threads; default: one per core, within the quota",
      .offset = COMMON(threads),
      .min = 1,
      .max = 1024},
@@ -65,7 +72,6 @@ static const struct cli_option session_options[] = {
      .argument = "N",
      .help = "tokens that fit; default: what the command needs",
      .offset = COMMON(context),
-     .min = 1,
      .max = (uint64_t)1 << 31},
     {.kind = CLI_TEXT,
      .name = "attention",
@@ -84,13 +90,18 @@ static const struct cli_option session_options[] = {
      .offset = COMMON(index_type)},
     {.kind = CLI_CHOICE,
      .name = "prefill",
-     .argument = "auto|own|f32|bf16|int8",
-     .help = "how prompts are multiplied; default: auto",
+     .argument = "auto|native|own|f32|bf16|int8",
+     .help = "backend for prompts; default: auto",
      .offset = COMMON(prefill)},
+    {.kind = CLI_CHOICE,
+     .name = "prompt-attention",
+     .argument = "dense|policy",
+     .help = "rows that prompts read; default: dense",
+     .offset = COMMON(prompt_attention)},
     {.kind = CLI_SIZE,
      .name = "prefill-memory",
      .argument = "BYTES",
-     .help = "for weights converted for prompts; default: 512M",
+     .help = "memory for converted weights; default: 512M",
      .offset = COMMON(prefill_memory),
      .max = (uint64_t)1 << 40},
     {0}};
@@ -103,14 +114,17 @@ static const struct cli_option general_options[] = {
     {.kind = CLI_FLAG,
      .letter = 'q',
      .name = "quiet",
-     .help = "no notes and no progress bar, failures only",
+     .help = "print failures only",
      .offset = COMMON(quiet)},
     {.kind = CLI_FLAG,
      .letter = 'v',
      .name = "verbose",
-     .help = "more about the work on standard error",
+     .help = "print details on standard error",
      .offset = COMMON(verbose)},
-    {.kind = CLI_HELP, .letter = 'h', .name = "help", .help = "print this"},
+    {.kind = CLI_HELP,
+     .letter = 'h',
+     .name = "help",
+     .help = "print this help"},
     {.kind = CLI_VERSION, .name = "version", .help = "print the version"},
     {0}};
 
@@ -125,7 +139,9 @@ void cli_options_collect(struct cli_option_list *list,
                          const struct cli_command *command)
 {
     list->count = 0;
-    if (command->options != NULL)
+    if (command->shared)
+        list_add(list, command->shared);
+    if (command->options)
         list_add(list, command->options);
     list->own = list->count;
     if (command->groups & CLI_GROUP_MODEL)
@@ -137,11 +153,47 @@ void cli_options_collect(struct cli_option_list *list,
     list_add(list, general_options);
 }
 
+const struct cli_option *cli_options_find(const struct cli_option_list *list,
+                                          const char *name, size_t size)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (strlen(list->all[i]->name) == size &&
+            memcmp(list->all[i]->name, name, size) == 0)
+            return list->all[i];
+    return NULL;
+}
+
+const struct cli_option *cli_options_letter(const struct cli_option_list *list,
+                                            int letter)
+{
+    for (size_t i = 0; i < list->count && letter != 0; i++)
+        if (list->all[i]->letter == letter)
+            return list->all[i];
+    return NULL;
+}
+
+const struct cli_option *cli_options_pending(const struct cli_option_list *list,
+                                             const char *word)
+{
+    if (word[0] != '-' || word[1] == '\0')
+        return NULL;
+    const struct cli_option *option;
+    if (word[1] == '-') {
+        option = cli_options_find(list, word + 2, strlen(word + 2));
+        return option && option->argument ? option : NULL;
+    }
+    for (word++; *word != '\0'; word++) {
+        option = cli_options_letter(list, *word);
+        if (!option || option->argument)
+            return option && word[1] == '\0' ? option : NULL;
+    }
+    return NULL;
+}
+
 int cli_usage(const struct cli_command *command, const char *format, ...)
 {
-    va_list arguments;
-
     fprintf(stderr, "clsa %s: ", command->name);
+    va_list arguments;
     va_start(arguments, format);
     vfprintf(stderr, format, arguments);
     va_end(arguments);
@@ -152,11 +204,9 @@ int cli_usage(const struct cli_command *command, const char *format, ...)
 int cli_operands_check(const struct cli_command *command, int count,
                        char **operands)
 {
-    int i;
-
-    for (i = 0; i < count; i++)
+    for (int i = 0; i < count; i++)
         if (operands[i][0] == '\0')
-            return cli_usage(command, "the name of a file is empty");
+            return cli_usage(command, "a file name is empty");
     return CLI_DONE;
 }
 
@@ -165,13 +215,11 @@ int cli_operands_check(const struct cli_command *command, int count,
 static void help_option(const struct cli_option *option)
 {
     char left[64];
-    int used;
-
-    used = snprintf(
+    int used = snprintf(
         left, sizeof left, "  %c%c%s --%s%s%s", option->letter ? '-' : ' ',
         option->letter ? option->letter : ' ', option->letter ? "," : " ",
-        option->name, option->argument != NULL ? " " : "",
-        option->argument != NULL ? option->argument : "");
+        option->name, option->argument ? " " : "",
+        option->argument ? option->argument : "");
     if (used >= HELP_COLUMN)
         printf("%s\n%*s%s\n", left, HELP_COLUMN, "", option->help);
     else
@@ -180,14 +228,12 @@ static void help_option(const struct cli_option *option)
 
 void cli_options_help(const struct cli_command *command)
 {
-    struct cli_option_list list;
-    size_t i;
-
     printf("usage: clsa %s [options]%s%s\n\n%s\n\n", command->name,
            command->usage[0] != '\0' ? " " : "", command->usage,
            command->summary);
+    struct cli_option_list list;
     cli_options_collect(&list, command);
-    for (i = 0; i < list.count; i++) {
+    for (size_t i = 0; i < list.count; i++) {
         if (i == list.own)
             printf("%sCommon options:\n", i > 0 ? "\n" : "");
         help_option(list.all[i]);
@@ -202,14 +248,12 @@ void cli_options_version(void)
 /* ---------------------------------------------------------------- parsing */
 
 /* The word of "a|b|c" that is `text`, in any case where `fold`, or NULL. */
-static const char *choice_find(const char *choices, const char *text, int fold)
+static const char *choice_find(const char *choices, const char *text, bool fold)
 {
     size_t size = strlen(text);
     const char *word = choices;
-
     while (size > 0) {
         size_t length = strcspn(word, "|");
-
         if (length == size && (fold ? strncasecmp(word, text, size)
                                     : strncmp(word, text, size)) == 0)
             return word;
@@ -220,9 +264,9 @@ static const char *choice_find(const char *choices, const char *text, int fold)
     return NULL;
 }
 
-int cli_parse_type(const char *text, const char *choices, clsa_type *type)
+bool cli_parse_type(const char *text, const char *choices, clsa_type *type)
 {
-    return choice_find(choices, text, 1) != NULL &&
+    return choice_find(choices, text, true) &&
            clsa_type_parse(text, type, NULL) == CLSA_OK;
 }
 
@@ -230,8 +274,7 @@ static int texts_add(struct cli_texts *texts, const char *value)
 {
     const char **grown =
         realloc(texts->values, (texts->count + 1) * sizeof *texts->values);
-
-    if (grown == NULL)
+    if (!grown)
         return cli_fail_memory();
     texts->values = grown;
     texts->values[texts->count++] = value;
@@ -249,10 +292,14 @@ static int store_size(const struct cli_command *command,
                       const struct cli_option *option, const char *text,
                       uint64_t *place)
 {
+    if (option->minus_one && strcmp(text, "-1") == 0) {
+        *place = UINT64_MAX;
+        return CLI_DONE;
+    }
     if (cli_parse_size(text, option->min, option->max, place))
         return CLI_DONE;
     return cli_usage(command,
-                     "--%s: '%s' is no number from %" PRIu64 " to %" PRIu64,
+                     "--%s: '%s' is not a number from %" PRIu64 " to %" PRIu64,
                      option->name, text, option->min, option->max);
 }
 
@@ -262,35 +309,32 @@ static int store_type(const struct cli_command *command,
 {
     if (cli_parse_type(text, option->argument, place))
         return CLI_DONE;
-    return cli_usage(command, "--%s: '%s' is none of %s", option->name, text,
+    return cli_usage(command, "--%s: '%s' is not one of %s", option->name, text,
                      option->argument);
 }
 
-/* Put the value of an option with an argument, or a flag, into its place. */
-static int store(const struct cli_command *command,
-                 const struct cli_option *option, const char *text,
-                 void *options)
+int cli_options_set(const struct cli_command *command,
+                    const struct cli_option *option, const char *text,
+                    void *options)
 {
     void *place = (char *)options + option->offset;
-
     switch (option->kind) {
     case CLI_FLAG:
-        ++*(int *)place;
+        *(bool *)place = true;
         return CLI_DONE;
     case CLI_TEXTS:
         if (text[0] == '\0')
-            return cli_usage(command, "--%s: needs some text", option->name);
+            return cli_usage(command, "--%s: the text is empty", option->name);
         return texts_add(place, text);
     case CLI_FILE:
         if (text[0] == '\0')
-            return cli_usage(command, "--%s: needs the name of a file",
-                             option->name);
+            return cli_usage(command, "--%s: needs a file name", option->name);
         *(const char **)place = text;
         return CLI_DONE;
     case CLI_CHOICE:
-        if (choice_find(option->argument, text, 0) == NULL)
-            return cli_usage(command, "--%s: '%s' is none of %s", option->name,
-                             text, option->argument);
+        if (!choice_find(option->argument, text, false))
+            return cli_usage(command, "--%s: '%s' is not one of %s",
+                             option->name, text, option->argument);
         *(const char **)place = text;
         return CLI_DONE;
     case CLI_TYPE:
@@ -299,7 +343,8 @@ static int store(const struct cli_command *command,
         return store_size(command, option, text, place);
     case CLI_REAL:
         if (!cli_parse_real(text, option->low, option->high, place))
-            return cli_usage(command, "--%s: '%s' is no number from %g to %g",
+            return cli_usage(command,
+                             "--%s: '%s' is not a number from %g to %g",
                              option->name, text, option->low, option->high);
         return CLI_DONE;
     default:
@@ -312,23 +357,21 @@ static int store(const struct cli_command *command,
 static void getopt_tables(const struct cli_option_list *list,
                           struct option *longs, char *shorts)
 {
-    size_t i;
-
     *shorts++ = ':';
-    for (i = 0; i < list->count; i++) {
+    for (size_t i = 0; i < list->count; i++) {
         const struct cli_option *option = list->all[i];
-
         longs[i].name = option->name;
-        longs[i].has_arg = option->argument != NULL;
+        longs[i].has_arg = option->argument ? required_argument : no_argument;
         longs[i].flag = NULL;
         longs[i].val = FIRST_CODE + (int)i;
         if (option->letter) {
             *shorts++ = option->letter;
-            if (option->argument != NULL)
+            if (option->argument)
                 *shorts++ = ':';
         }
     }
-    memset(&longs[list->count], 0, sizeof longs[0]);
+    *cli_habits_table(list, FIRST_CODE, longs + list->count) =
+        (struct option){.name = NULL};
     *shorts = '\0';
 }
 
@@ -336,14 +379,11 @@ static void getopt_tables(const struct cli_option_list *list,
 static const struct cli_option *list_find(const struct cli_option_list *list,
                                           int code)
 {
-    size_t i;
-
+    if (code >= CLI_HABIT_CODE)
+        return NULL;
     if (code >= FIRST_CODE)
         return list->all[code - FIRST_CODE];
-    for (i = 0; i < list->count && code != 0; i++)
-        if (list->all[i]->letter == code)
-            return list->all[i];
-    return NULL;
+    return cli_options_letter(list, code);
 }
 
 /* What getopt_long complains about. */
@@ -352,12 +392,13 @@ static int parse_refused(const struct cli_command *command,
                          char **argv)
 {
     const struct cli_option *option = list_find(list, optopt);
-
-    if (option != NULL && code == ':')
+    if (option && code == ':')
         return cli_usage(command, "--%s: needs %s", option->name,
                          option->argument);
-    if (option != NULL)
+    if (option)
         return cli_usage(command, "--%s: takes no argument", option->name);
+    if (optopt >= CLI_HABIT_CODE)
+        return cli_usage(command, "%s: needs an argument", argv[optind - 1]);
     if (optopt != 0)
         return cli_usage(command, "unknown option -%c", optopt);
     return cli_usage(command, "unknown option %s", argv[optind - 1]);
@@ -365,25 +406,28 @@ static int parse_refused(const struct cli_command *command,
 
 static void level_from(const struct cli_common *common)
 {
-    cli_message_set_level(common->quiet ? -1 : common->verbose > 0);
+    cli_message_set_level(common->quiet ? -1 : common->verbose);
 }
 
 int cli_options_parse(const struct cli_command *command, int argc, char **argv,
                       void *options, int *first)
 {
     struct cli_option_list list;
-    struct option longs[CLI_MAX_OPTIONS + 1];
-    char shorts[2 * CLI_MAX_OPTIONS + 2];
-    int code;
-
     cli_options_collect(&list, command);
+    struct option longs[CLI_MAX_OPTIONS + CLI_HABITS_MAX + 1];
+    char shorts[2 * CLI_MAX_OPTIONS + 2];
+    cli_habits_rewrite(&list, argc, argv);
     getopt_tables(&list, longs, shorts);
     opterr = 0;
     optind = 1;
+    int code;
     while ((code = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+        if (code >= CLI_HABIT_CODE) {
+            cli_habits_meet(code);
+            continue;
+        }
         const struct cli_option *option = list_find(&list, code);
-
-        if (option == NULL)
+        if (!option)
             return parse_refused(command, &list, code, argv);
         *first = 0;
         if (option->kind == CLI_HELP || option->kind == CLI_VERSION) {
@@ -393,11 +437,12 @@ int cli_options_parse(const struct cli_command *command, int argc, char **argv,
                 cli_options_version();
             return CLI_DONE;
         }
-        CLI_TRY(store(command, option, optarg, options));
+        CLI_TRY(cli_options_set(command, option, optarg, options));
     }
     if (!command->operands && optind < argc)
         return cli_usage(command, "unexpected argument '%s'", argv[optind]);
     *first = optind;
     level_from(options);
+    cli_habits_tell();
     return CLI_DONE;
 }

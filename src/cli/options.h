@@ -9,15 +9,16 @@
 #ifndef CLSA_CLI_OPTIONS_H
 #define CLSA_CLI_OPTIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "clsa.h"
+#include "clsa_bench.h"
 
 /* What an option takes, and the type of the member at its offset. */
 enum cli_kind {
     CLI_END = 0, /* of a table */
-    CLI_FLAG,    /* nothing; int, counts */
+    CLI_FLAG,    /* nothing; bool */
     CLI_TEXT,    /* any text; const char * */
     CLI_FILE,    /* the same, not empty */
     CLI_TEXTS,   /* any text, may be repeated; struct cli_texts */
@@ -30,7 +31,9 @@ enum cli_kind {
 };
 
 /* Types of matrices, in the form of `argument`. */
-#define CLI_WEIGHT_TYPES "f32|f16|bf16|q8_0|q4_0|q4_k|q6_k"
+#define CLI_WEIGHT_TYPES                                                       \
+    "f32|f16|bf16|q8_0|q4_0|q4_1|q5_0|q5_1|q2_k|q3_k|q4_k|q5_k|q6_k|iq4_nl|"   \
+    "iq4_xs"
 
 struct cli_option {
     enum cli_kind kind;
@@ -40,6 +43,7 @@ struct cli_option {
     const char *help;     /* one line */
     size_t offset;
     uint64_t min, max; /* CLI_SIZE */
+    bool minus_one;    /* CLI_SIZE: -1 is UINT64_MAX, "no limit" or "any" */
     double low, high;  /* CLI_REAL */
 };
 
@@ -52,6 +56,7 @@ struct cli_texts {
 /* Shared options. */
 struct cli_common {
     const char *model;     /* NULL: the default */
+    const char *index;     /* NULL: beside the model */
     uint64_t threads;      /* 0: physical cores */
     const char *simd;      /* NULL: the best */
     const char *numa;      /* NULL: auto */
@@ -59,9 +64,10 @@ struct cli_common {
     uint64_t context;      /* 0: what the command needs */
     const char *attention; /* NULL: the model's default */
     clsa_type kv_type, index_type;
-    const char *prefill;     /* NULL: auto */
-    uint64_t prefill_memory; /* bytes */
-    int json, quiet, verbose;
+    const char *prefill;          /* NULL: auto */
+    const char *prompt_attention; /* NULL: dense */
+    uint64_t prefill_memory;      /* bytes */
+    bool json, quiet, verbose;
 };
 
 #define CLI_COMMON_INIT                                                        \
@@ -70,8 +76,9 @@ struct cli_common {
         .prefill_memory = CLSA_PREFILL_MEMORY                                  \
     }
 
-/* Shared groups: -m --numa --memory-limit -t --simd; -c --attention --kv-type
-   --index-type --prefill --prefill-memory; of a command without a model -t
+/* Shared groups: -m --index --numa --memory-limit -t --simd; -c --attention
+   --kv-type --index-type --prefill --prompt-attention --prefill-memory; of a
+   command without a model -t
    --simd. --json -q -v --help --version belong to every command. */
 #define CLI_GROUP_MODEL   1u
 #define CLI_GROUP_SESSION 2u
@@ -81,9 +88,10 @@ struct cli_command {
     const char *name;  /* "eval needles" */
     const char *usage; /* what follows the name and the options */
     const char *summary;
-    int operands;                      /* 1: takes some, and looks at them */
+    bool operands;                     /* takes some, and looks at them */
     unsigned groups;                   /* CLI_GROUP_* */
     const struct cli_option *options;  /* own table, or NULL */
+    const struct cli_option *shared;   /* one of several commands, or NULL */
     int (*run)(int argc, char **argv); /* argv[0] is the last word of name */
     const struct cli_command *const *commands; /* instead of run, or NULL */
 };
@@ -100,6 +108,16 @@ struct cli_option_list {
 void cli_options_collect(struct cli_option_list *list,
                          const struct cli_command *command);
 
+/* The option of a name, of `size` bytes, or of a letter; NULL: none. */
+const struct cli_option *cli_options_find(const struct cli_option_list *list,
+                                          const char *name, size_t size);
+const struct cli_option *cli_options_letter(const struct cli_option_list *list,
+                                            int letter);
+
+/* The option whose argument is the word after this one, or NULL. */
+const struct cli_option *cli_options_pending(const struct cli_option_list *list,
+                                             const char *word);
+
 /*
  * Parse argv into `options`. On return argv[*first] is the first operand; a
  * command that takes none refuses one here. Returns CLI_DONE, or CLI_USAGE
@@ -109,6 +127,11 @@ void cli_options_collect(struct cli_option_list *list,
 int cli_options_parse(const struct cli_command *command, int argc, char **argv,
                       void *options, int *first);
 void cli_texts_free(struct cli_texts *texts);
+
+/* Give an option of a command another value, as on the command line. */
+int cli_options_set(const struct cli_command *command,
+                    const struct cli_option *option, const char *text,
+                    void *options);
 
 /* Refuse operands that are empty where all of them name files. */
 int cli_operands_check(const struct cli_command *command, int count,
@@ -126,10 +149,10 @@ int cli_usage(const struct cli_command *command, const char *format, ...)
 void cli_options_help(const struct cli_command *command);
 void cli_options_version(void);
 
-/* Strict parsers: all of the text, in range, or 0 is returned. */
-int cli_parse_size(const char *text, uint64_t min, uint64_t max,
-                   uint64_t *value);
-int cli_parse_type(const char *text, const char *choices, clsa_type *type);
-int cli_parse_real(const char *text, double low, double high, double *value);
+/* Strict parsers: all of the text, in range, or false is returned. */
+bool cli_parse_size(const char *text, uint64_t min, uint64_t max,
+                    uint64_t *value);
+bool cli_parse_type(const char *text, const char *choices, clsa_type *type);
+bool cli_parse_real(const char *text, double low, double high, double *value);
 
 #endif /* CLSA_CLI_OPTIONS_H */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Files that appear when they are whole. */
+/* output: src/base/out with the messages of the program. */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "src/cli/message.h"
 #include "src/cli/output.h"
@@ -16,142 +16,107 @@ static int refused(const char *path)
                     strerror(errno));
 }
 
-/* 1 for a pipe, a device, a folder and whatever else is no file. */
-static int is_special(const char *path)
+/* Whether it is a pipe, a device, a folder and whatever else is no file. */
+static bool is_special(const char *path)
 {
     struct stat info;
-
     return stat(path, &info) == 0 && !S_ISREG(info.st_mode);
 }
 
-/* The name of a new file, the same one for every way to write it. */
-static char *new_target(const char *path)
+static int explain(const char *path, enum clsa_out_result result)
 {
-    const char *slash = strrchr(path, '/');
-    const char *base = slash != NULL ? slash + 1 : path;
-    char *folder =
-        slash != NULL ? strndup(path, (size_t)(base - path)) : strdup(".");
-    char *real = folder != NULL ? realpath(folder, NULL) : NULL;
-    char *target = NULL;
-
-    if (real != NULL)
-        target = malloc(strlen(real) + strlen(base) + 2);
-    if (target != NULL)
-        sprintf(target, "%s/%s", real, base);
-    free(folder);
-    free(real);
-    return target;
-}
-
-/* What will be replaced, and the permissions it has or a new file gets. */
-static int find_target(struct cli_output *output, mode_t *mode)
-{
-    struct stat info;
-
-    if (stat(output->path, &info) == 0) {
-        *mode = info.st_mode & 0777;
-        output->target = realpath(output->path, NULL);
-    } else if (errno != ENOENT) {
-        return refused(output->path);
-    } else if (lstat(output->path, &info) == 0) {
-        return cli_fail("%s: this link leads to no file: remove it or give "
-                        "another name",
-                        output->path);
-    } else {
-        *mode = umask(0);
-        umask(*mode);
-        *mode = 0666 & ~*mode;
-        output->target = new_target(output->path);
-    }
-    return output->target != NULL ? CLI_DONE : refused(output->path);
-}
-
-static int open_beside(struct cli_output *output, mode_t mode)
-{
-    size_t size = strlen(output->target);
-    char *name = malloc(size + 8);
-    int fd;
-
-    if (name == NULL)
+    switch (result) {
+    case CLSA_OUT_OPEN:
+        return CLI_DONE;
+    case CLSA_OUT_DANGLING:
+        return cli_fail("%s: this symbolic link points to no file: remove it "
+                        "or give another name",
+                        path);
+    case CLSA_OUT_SPECIAL:
+        return cli_fail("%s: not a regular file: give another name", path);
+    case CLSA_OUT_NO_MEMORY:
         return cli_fail_memory();
-    memcpy(name, output->target, size);
-    memcpy(name + size, ".XXXXXX", 8);
-    fd = mkstemp(name);
-    if (fd >= 0) {
-        output->temporary = name;
-        if (fchmod(fd, mode) == 0)
-            output->file = fdopen(fd, "wb");
-        if (output->file != NULL)
-            return CLI_DONE;
+    case CLSA_OUT_EMPTY:
+        cli_fail("the name of the file to write is empty: give one");
+        return CLI_USAGE;
+    case CLSA_OUT_NO_TARGET:
+    case CLSA_OUT_NO_FILE:
+        break;
     }
-    refused(output->path);
-    if (fd >= 0)
-        close(fd);
-    else
-        free(name);
-    return CLI_FAILED;
+    return refused(path);
 }
 
-int cli_output_open(struct cli_output *output, const char *path)
+int cli_output_open(struct clsa_out *out, const char *path)
 {
-    mode_t mode = 0;
-    int status;
-
-    memset(output, 0, sizeof *output);
-    output->path = path;
     if (is_special(path)) {
-        output->file = fopen(path, "wb");
-        return output->file != NULL ? CLI_DONE : refused(path);
+        *out = (struct clsa_out){.file = fopen(path, "wb"), .path = path};
+        return out->file ? CLI_DONE : refused(path);
     }
-    status = find_target(output, &mode);
-    if (status == CLI_DONE)
-        status = open_beside(output, mode);
-    if (status != CLI_DONE)
-        cli_output_drop(output);
+    int status = explain(path, clsa_out_create(out, path));
+    if (status)
+        clsa_out_free(out);
     return status;
 }
 
-int cli_output_close(struct cli_output *output)
+int cli_output_close(struct clsa_out *out)
 {
-    int lost = ferror(output->file);
-
+    bool lost = ferror(out->file);
     errno = lost ? EIO : 0;
-    lost |= fclose(output->file) != 0;
-    output->file = NULL;
-    if (!lost && output->target != NULL)
-        lost = rename(output->temporary, output->target) != 0;
+    lost |= fclose(out->file) != 0;
+    out->file = NULL;
+    if (!lost && out->target && !clsa_out_replace(out))
+        return cli_fail("%s: cannot be replaced: %s; the new file is %s",
+                        out->path, strerror(errno), out->temporary);
     if (lost)
-        return cli_fail("%s: %s: cannot be written", output->path,
+        return cli_fail("%s: %s: cannot be written", out->path,
                         strerror(errno));
-    free(output->temporary);
-    output->temporary = NULL;
     return CLI_DONE;
 }
 
-void cli_output_drop(struct cli_output *output)
+/* Two new files are the same one by any name: their folders are resolved, too,
+   through the temporary files, which are there. */
+bool cli_output_same(const struct clsa_out *a, const struct clsa_out *b)
 {
-    if (output->file != NULL)
-        fclose(output->file);
-    if (output->temporary != NULL)
-        unlink(output->temporary);
-    free(output->temporary);
-    free(output->target);
-    memset(output, 0, sizeof *output);
+    const size_t end = strlen(".XXXXXX");
+    bool same = false;
+    if (!a->target || !b->target)
+        return false;
+    char *x = realpath(a->temporary, NULL);
+    char *y = realpath(b->temporary, NULL);
+    if (x && y && strlen(x) == strlen(y))
+        same = strncmp(x, y, strlen(x) - end) == 0;
+    free(x);
+    free(y);
+    return same;
 }
 
-int cli_output_same(const struct cli_output *a, const struct cli_output *b)
+int cli_output_apart(const char *output, const char *input)
 {
-    return a->target != NULL && b->target != NULL &&
-           strcmp(a->target, b->target) == 0;
+    struct stat from, to;
+    if (!output || !input || stat(input, &from) != 0 ||
+        stat(output, &to) != 0 || !S_ISREG(to.st_mode) ||
+        from.st_dev != to.st_dev || from.st_ino != to.st_ino)
+        return CLI_DONE;
+    cli_fail("%s: is the same file as '%s', which is read and would be lost: "
+             "give another name",
+             output, input);
+    return CLI_USAGE;
+}
+
+bool cli_output_is_fixed(const char *path)
+{
+    struct clsa_out out;
+    const enum clsa_out_result result = clsa_out_create(&out, path);
+    clsa_out_free(&out);
+    return result == CLSA_OUT_NO_FILE;
 }
 
 int cli_output_check(const char *path)
 {
-    struct cli_output output;
-
     if (is_special(path))
-        return cli_fail("%s: this is no regular file: give another name", path);
-    CLI_TRY(cli_output_open(&output, path));
-    cli_output_drop(&output);
+        return explain(path, CLSA_OUT_SPECIAL);
+    struct clsa_out out;
+    CLI_TRY(cli_output_open(&out, path));
+    clsa_out_free(&out);
     return CLI_DONE;
 }

@@ -3,32 +3,33 @@
  * output: files that commands write themselves, and names of those that the
  * library will write. A file is written beside its final name and renamed when
  * it is whole, with the rules of clsa_session_save for links and permissions;
- * a pipe or a device is written to as it is. All functions say what went
+ * a pipe or a device is written to as it is. All functions report what went
  * wrong.
  */
 #ifndef CLSA_CLI_OUTPUT_H
 #define CLSA_CLI_OUTPUT_H
 
-#include <stdio.h>
+#include <stdbool.h>
 
-/* All zero is none. */
-struct cli_output {
-    FILE *file;
-    const char *path; /* as given */
-    char *target;     /* with links followed; NULL: no regular file */
-    char *temporary;  /* TARGET.XXXXXX, NULL once it is renamed */
-};
+#include "src/base/out.h"
 
-int cli_output_open(struct cli_output *output, const char *path);
+/* `out` all zero is none; its target is NULL for a pipe or a device. */
+int cli_output_open(struct clsa_out *out, const char *path);
 
-/* The file is whole: give it its name. Says when something of it was lost. */
-int cli_output_close(struct cli_output *output);
+/* The file is whole: give it its name. Reports when something of it was lost.
+   Before and after it, clsa_out_free releases the file. */
+int cli_output_close(struct clsa_out *out);
 
-/* Release it; a file that was not closed is removed. */
-void cli_output_drop(struct cli_output *output);
+/* Whether two files will replace one another. */
+bool cli_output_same(const struct clsa_out *a, const struct clsa_out *b);
 
-/* 1 where two files will replace one another. */
-int cli_output_same(const struct cli_output *a, const struct cli_output *b);
+/* Refuse an output that is a file which is read, by whatever name; NULL is no
+   file. */
+int cli_output_apart(const char *output, const char *input);
+
+/* Whether the folder of a file refuses new files, as one that is mounted
+   read-only does. Says nothing. */
+bool cli_output_is_fixed(const char *path);
 
 /* Check before long work that a file, and no other thing, can be written. */
 int cli_output_check(const char *path);

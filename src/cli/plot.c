@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Plots: a script for gnuplot, and the SVG that it prints. */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,31 +12,29 @@
 #include "src/cli/output.h"
 #include "src/cli/table.h"
 
-static int gnuplot_is_there(void)
+static bool gnuplot_is_there(void)
 {
     const char *at = getenv("PATH");
     char path[4096];
-
-    while (at != NULL && *at != '\0') {
+    while (at && *at != '\0') {
         size_t length = strcspn(at, ":");
-
         if (length + sizeof "/gnuplot" <= sizeof path) {
             snprintf(path, sizeof path, "%.*s/gnuplot", (int)length, at);
             if (length > 0 && access(path, X_OK) == 0)
-                return 1;
+                return true;
         }
         at += length + (at[length] == ':');
     }
-    return 0;
+    return false;
 }
 
-static int has_point(const struct cli_plot *plot, const json_t *object)
+static bool has_point(const struct cli_plot *plot, const json_t *object)
 {
     return json_is_number(json_object_get(object, plot->x)) &&
            json_is_number(json_object_get(object, plot->y)) &&
            json_is_string(json_object_get(object, plot->series)) &&
-           (plot->only == NULL || json_integer_value(json_object_get(
-                                      object, plot->only)) == plot->value);
+           (!plot->only || json_integer_value(json_object_get(
+                               object, plot->only)) == plot->value);
 }
 
 static const char *series_of(const struct cli_plot *plot, const json_t *object)
@@ -44,16 +43,14 @@ static const char *series_of(const struct cli_plot *plot, const json_t *object)
 }
 
 /* Whether a series begins with object `at` of the list. */
-static int is_first(const struct cli_plot *plot, const json_t *list, size_t at)
+static bool is_first(const struct cli_plot *plot, const json_t *list, size_t at)
 {
     const char *name = series_of(plot, json_array_get(list, at));
-    size_t i;
-
-    for (i = 0; i < at; i++)
+    for (size_t i = 0; i < at; i++)
         if (has_point(plot, json_array_get(list, i)) &&
             strcmp(series_of(plot, json_array_get(list, i)), name) == 0)
-            return 0;
-    return 1;
+            return false;
+    return true;
 }
 
 static void write_series(FILE *script, const struct cli_plot *plot,
@@ -61,7 +58,6 @@ static void write_series(FILE *script, const struct cli_plot *plot,
 {
     const json_t *object;
     size_t i;
-
     json_array_foreach(list, i, object)
     {
         if (has_point(plot, object) &&
@@ -77,10 +73,7 @@ static void write_series(FILE *script, const struct cli_plot *plot,
 static void write_script(FILE *script, const struct cli_plot *plot,
                          const json_t *list)
 {
-    const json_t *object;
     const char *comma = "";
-    size_t i;
-
     fprintf(script,
             "set terminal svg size 860,520 dynamic background 'white'\n"
             "set title \"%s\"\nset xlabel \"%s\"\nset ylabel \"%s\"\n"
@@ -88,6 +81,8 @@ static void write_script(FILE *script, const struct cli_plot *plot,
             plot->title, plot->x_label, plot->y_label,
             plot->log_x ? "set logscale x 2\n" : "",
             plot->log_y ? "set logscale y\n" : "");
+    const json_t *object;
+    size_t i;
     json_array_foreach(list, i, object) if (has_point(plot, object) &&
                                             is_first(plot, list, i))
     {
@@ -104,20 +99,18 @@ static void write_script(FILE *script, const struct cli_plot *plot,
 /* Copy what gnuplot makes of a script to a file. */
 static int run_gnuplot(const char *script, FILE *to)
 {
-    char command[300], block[8192];
-    FILE *svg;
-    size_t n;
-    int ended;
-
+    char command[300];
     snprintf(command, sizeof command, "gnuplot '%s'", script);
-    svg = popen(command, "r");
-    if (svg == NULL)
+    FILE *svg = popen(command, "r");
+    if (!svg)
         return cli_fail("gnuplot: %s", strerror(errno));
+    char block[8192];
+    size_t n;
     while ((n = fread(block, 1, sizeof block, svg)) > 0)
         fwrite(block, 1, n, to);
-    ended = pclose(svg);
+    int ended = pclose(svg);
     if (ended == -1 || !WIFEXITED(ended) || WEXITSTATUS(ended) != 0)
-        return cli_fail("gnuplot has failed on the plot");
+        return cli_fail("gnuplot failed");
     return CLI_DONE;
 }
 
@@ -126,8 +119,7 @@ static int draw(const struct cli_plot *plot, const json_t *list, FILE *to)
     char name[] = "/tmp/clsa-plot-XXXXXX";
     int fd = mkstemp(name), status = CLI_FAILED;
     FILE *script = fd < 0 ? NULL : fdopen(fd, "w");
-
-    if (script == NULL) {
+    if (!script) {
         cli_fail("%s: %s", name, strerror(errno));
     } else {
         write_script(script, plot, list);
@@ -142,42 +134,42 @@ static int draw(const struct cli_plot *plot, const json_t *list, FILE *to)
 }
 
 /* Whether there are points at two places of x: what a curve needs. */
-static int has_curve(const struct cli_plot *plot, const json_t *list)
+static bool has_curve(const struct cli_plot *plot, const json_t *list)
 {
     const json_t *object, *first = NULL;
     size_t i;
-
     json_array_foreach(list, i, object)
     {
         if (!has_point(plot, object))
             continue;
-        if (first == NULL)
+        if (!first)
             first = json_object_get(object, plot->x);
         else if (!json_equal(first, json_object_get(object, plot->x)))
-            return 1;
+            return true;
     }
-    return 0;
+    return false;
 }
 
 int cli_plot_draw(const struct cli_plot *plot, const json_t *list,
                   const char *path)
 {
-    struct cli_output output = {0};
-    int status;
-
+    struct clsa_out output = {0};
     if (!has_curve(plot, list)) {
-        cli_note("%s: not drawn, all values are of one %s", path, plot->x);
+        cli_warning("%s: not drawn, all values have the same %s", path,
+                    plot->x);
         return CLI_DONE;
     }
     if (!gnuplot_is_there()) {
-        cli_note("%s: not drawn, there is no gnuplot", path);
+        cli_warning("%s: not drawn, gnuplot is not installed", path);
         return CLI_DONE;
     }
-    status = cli_output_open(&output, path);
-    if (status == CLI_DONE)
-        status = draw(plot, list, output.file);
-    if (status == CLI_DONE)
-        status = cli_output_close(&output);
-    cli_output_drop(&output);
+    int status = cli_output_open(&output, path);
+    if (status)
+        goto done;
+    if ((status = draw(plot, list, output.file)))
+        goto done;
+    status = cli_output_close(&output);
+done:
+    clsa_out_free(&output);
     return status;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * progress: the bar, at most ten times a second and only where stderr is a
- * terminal and -q is not given, and the signal handlers.
+ * terminal and -q is not given.
  */
 #include <inttypes.h>
-#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -19,15 +19,12 @@ static struct {
     const char *what, *unit;
     uint64_t done, total;
     double started, drawn;
-    int visible;
+    bool visible;
 } work;
-
-static volatile sig_atomic_t interrupts;
 
 double cli_seconds(void)
 {
     struct timespec now;
-
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
@@ -36,11 +33,9 @@ double cli_seconds(void)
 static void print_left(double seconds)
 {
     enum { MOST = 359999 }; /* 99:59:59 */
-    unsigned s;
-
     if (!(seconds >= 0 && seconds <= MOST))
         return;
-    s = (unsigned)(seconds + 0.5);
+    unsigned s = (unsigned)(seconds + 0.5);
     if (s >= 3600)
         fprintf(stderr, ", %u:%02u:%02u left", s / 3600, s / 60 % 60, s % 60);
     else
@@ -53,7 +48,6 @@ static void draw(double now)
     double share = work.total != 0 ? (double)work.done / (double)work.total : 0;
     int filled = (int)(share * BAR_WIDTH);
     double rate = (double)work.done / (now - work.started + 1e-9);
-
     fprintf(stderr, "\r%s [%-*.*s] %" PRIu64 "/%" PRIu64 " %s, %.4g/s",
             work.what, BAR_WIDTH, filled, full, work.done, work.total,
             work.unit, rate);
@@ -61,7 +55,7 @@ static void draw(double now)
     fputs("\033[K", stderr);
     fflush(stderr);
     work.drawn = now;
-    work.visible = 1;
+    work.visible = true;
 }
 
 void cli_progress_start(const char *what, const char *unit, uint64_t total)
@@ -75,12 +69,10 @@ void cli_progress_start(const char *what, const char *unit, uint64_t total)
 
 void cli_progress_update(uint64_t done)
 {
-    double now;
-
     work.done = done;
     if (cli_message_level() < 0 || !isatty(STDERR_FILENO))
         return;
-    now = cli_seconds();
+    double now = cli_seconds();
     if (now - work.drawn >= 0.1)
         draw(now);
 }
@@ -90,7 +82,7 @@ void cli_progress_clear(void)
     if (work.visible) {
         fputs("\r\033[K", stderr);
         fflush(stderr);
-        work.visible = 0;
+        work.visible = false;
     }
 }
 
@@ -107,37 +99,4 @@ int cli_progress_interrupted(void)
         cli_fail("interrupted after %" PRIu64 " of %" PRIu64 " %s", work.done,
                  work.total, work.unit);
     return CLI_INTERRUPTED;
-}
-
-/* Only what is allowed in a handler. */
-static void on_signal(int number)
-{
-    (void)number;
-    if (interrupts != 0)
-        _exit(CLI_INTERRUPTED);
-    interrupts = 1;
-}
-
-/* No SA_RESTART: a read from the terminal has to come back. */
-void cli_interrupt_install(void)
-{
-    struct sigaction action;
-
-    memset(&action, 0, sizeof action);
-    sigemptyset(&action.sa_mask);
-    action.sa_handler = on_signal;
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    action.sa_handler = SIG_IGN;
-    sigaction(SIGPIPE, &action, NULL);
-}
-
-int cli_interrupt_seen(void)
-{
-    return interrupts != 0;
-}
-
-int cli_interrupt_check(void)
-{
-    return cli_interrupt_seen() ? cli_progress_interrupted() : CLI_DONE;
 }

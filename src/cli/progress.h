@@ -2,12 +2,12 @@
 /*
  * progress: how far the work is, for the bar on a terminal and for the line
  * that an interrupted command ends with. There is one piece of work at a
- * time. Also owns the signals: the first SIGINT or SIGTERM asks the work to
- * stop, the second ends the program at once.
+ * time.
  */
 #ifndef CLSA_CLI_PROGRESS_H
 #define CLSA_CLI_PROGRESS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Start a piece of work of `total` units ("prompt tokens"). The bar shows
@@ -18,15 +18,6 @@ void cli_progress_end(void);
 
 /* Take the bar off the terminal; the next update puts it back. */
 void cli_progress_clear(void);
-
-/* Install the handlers. Writes to a closed pipe become errors of stdout. */
-void cli_interrupt_install(void);
-
-/* 1 once the user has asked to stop. */
-int cli_interrupt_seen(void);
-
-/* The same as an exit status: CLI_DONE, or CLI_INTERRUPTED, which is said. */
-int cli_interrupt_check(void);
 
 /* Say how far the interrupted work was. Returns CLI_INTERRUPTED. */
 int cli_progress_interrupted(void);

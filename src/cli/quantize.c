@@ -20,21 +20,26 @@ static const struct cli_option quantize_table[] = {
      .offset = offsetof(struct quantize_options, writing.eval)},
     {0}};
 
-static int quantize_run(int argc, char **argv)
+static int quantize_arguments(struct quantize_options *options, int argc,
+                              char **argv)
 {
     const struct cli_command *self = &cli_command_quantize;
-    struct quantize_options options = {.common = CLI_COMMON_INIT};
-    int first, status;
-
-    CLI_TRY(cli_options_parse(self, argc, argv, &options, &first));
+    int first;
+    CLI_TRY(cli_options_parse(self, argc, argv, options, &first));
     if (first == 0)
         return CLI_DONE;
     if (argc - first != 3)
         return cli_usage(self, "give IN, OUT and TYPE");
     CLI_TRY(cli_operands_check(self, 2, argv + first));
-    options.writing.type = argv[first + 2];
-    status = cli_writing_run(&options.writing, &options.common, clsa_quantize,
-                             argv[first], argv[first + 1]);
+    options->writing.type = argv[first + 2];
+    return cli_writing_run(&options->writing, &options->common, clsa_quantize,
+                           argv[first], argv[first + 1]);
+}
+
+static int quantize_run(int argc, char **argv)
+{
+    struct quantize_options options = {.common = CLI_COMMON_INIT};
+    int status = quantize_arguments(&options, argc, argv);
     cli_texts_free(&options.writing.keep);
     return status;
 }
@@ -42,7 +47,7 @@ static int quantize_run(int argc, char **argv)
 const struct cli_command cli_command_quantize = {
     .name = "quantize",
     .usage = "IN OUT TYPE",
-    .operands = 1,
+    .operands = true,
     .summary = "Write a model file with other types of tensors.",
     .options = quantize_table,
     .run = quantize_run};

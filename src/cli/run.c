@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "src/cli/chat.h"
 #include "src/cli/commands.h"
@@ -17,85 +18,16 @@
 #include "src/cli/output.h"
 #include "src/cli/run.h"
 
-/* The option of a member of run_options. */
-#define AT(member) offsetof(struct cli_run_options, member)
-
 static const struct cli_option run_table[] = {
-    {.kind = CLI_TEXT,
-     .letter = 'p',
-     .name = "prompt",
-     .argument = "TEXT",
-     .help = "the text to go on from",
-     .offset = AT(prompt)},
-    {.kind = CLI_FILE,
-     .letter = 'f',
-     .name = "file",
-     .argument = "FILE",
-     .help = "take the prompt from a file",
-     .offset = AT(file)},
-    {.kind = CLI_SIZE,
-     .letter = 'n',
-     .name = "tokens",
-     .argument = "N",
-     .help = "generate at most N tokens; 0 only reads the prompt",
-     .offset = AT(tokens),
-     .max = UINT32_MAX},
-    {.kind = CLI_REAL,
-     .name = "temp",
-     .argument = "T",
-     .help = "temperature, 0 is greedy; default: 0.8",
-     .offset = AT(temperature),
-     .high = 100},
-    {.kind = CLI_SIZE,
-     .name = "top-k",
-     .argument = "K",
-     .help = "sample from the K best, 0 is all; default: 40",
-     .offset = AT(top_k),
-     .max = UINT32_MAX},
-    {.kind = CLI_REAL,
-     .name = "top-p",
-     .argument = "P",
-     .help = "sample from the best that make up P; default: 0.95",
-     .offset = AT(top_p),
-     .high = 1},
-    {.kind = CLI_REAL,
-     .name = "min-p",
-     .argument = "P",
-     .help = "leave out less than P of the best; default: 0.05",
-     .offset = AT(min_p),
-     .high = 1},
-    {.kind = CLI_REAL,
-     .name = "repeat-penalty",
-     .argument = "R",
-     .help = "divide what came lately by R; default: 1, off",
-     .offset = AT(repeat_penalty),
-     .low = 0.01,
-     .high = 100},
-    {.kind = CLI_SIZE,
-     .name = "seed",
-     .argument = "S",
-     .help = "same seed, same text; default: a random one",
-     .offset = AT(seed),
-     .max = INT64_MAX},
-    {.kind = CLI_TEXTS,
-     .name = "stop",
-     .argument = "TEXT",
-     .help = "end before this text; may be given several times",
-     .offset = AT(stops)},
-    {.kind = CLI_FILE,
-     .name = "session",
-     .argument = "FILE",
-     .help = "go on from FILE if it is there, save to it at the end",
-     .offset = AT(session)},
     {.kind = CLI_FLAG,
      .letter = 'i',
      .name = "interactive",
-     .help = "go on in turns with lines of standard input",
-     .offset = AT(interactive)},
+     .help = "interactive: continue with lines of standard input",
+     .offset = offsetof(struct cli_run_options, interactive)},
     {.kind = CLI_FLAG,
      .name = "chat",
-     .help = "take prompt and lines as turns of a ChatML chat",
-     .offset = AT(chat)},
+     .help = "use prompt and lines as messages of a chat",
+     .offset = offsetof(struct cli_run_options, chat)},
     {0}};
 
 /* ------------------------------------------------------------------ set-up */
@@ -103,45 +35,50 @@ static const struct cli_option run_table[] = {
 static int check_usage(const struct cli_run_options *o, int operands,
                        const char *operand)
 {
-    const struct cli_command *self = &cli_command_run;
-    int from_stdin = operands > 0 || (o->file && strcmp(o->file, "-") == 0);
-
+    const struct cli_command *self =
+        o->commands ? &cli_command_chat : &cli_command_run;
+    bool from_stdin = operands > 0 || (o->file && strcmp(o->file, "-") == 0);
     if (operands > 1 || (operands == 1 && strcmp(operand, "-") != 0))
         return cli_usage(self,
                          "unexpected argument '%s': give a prompt "
                          "with -p TEXT",
                          operand);
-    if ((o->prompt != NULL) + (o->file != NULL) + operands > 1)
+    if (!!o->prompt + !!o->file + operands > 1)
         return cli_usage(self, "give only one of -p, -f and -");
     if (o->interactive && from_stdin)
         return cli_usage(self, "-i: standard input cannot be the prompt too");
     if (o->interactive && o->common.json)
-        return cli_usage(self, "--json: does not go with -i");
-    if (!o->prompt && !o->file && !operands && !o->interactive && !o->session)
+        return cli_usage(self, "--json: does not go with %s",
+                         o->commands ? "a chat" : "-i");
+    if (o->session && o->session_ro)
+        return cli_usage(self, "give either --session or --session-ro");
+    if (!o->prompt && !o->file && !operands && !o->interactive && !o->session &&
+        !o->session_ro)
         return cli_usage(self, "give a prompt with -p TEXT, -f FILE or -");
     return CLI_DONE;
 }
 
-static int read_prompt(struct cli_run *run, int from_stdin)
+static int read_prompt(struct cli_run *run, bool from_stdin)
 {
     const struct cli_run_options *o = &run->options;
-
-    if (o->prompt != NULL)
-        return cli_text_add(&run->text, o->prompt, strlen(o->prompt));
-    if (o->file != NULL || from_stdin)
-        return cli_file_read(from_stdin ? "-" : o->file, &run->text);
-    return cli_text_add(&run->text, "", 0);
+    if (o->escape) {
+        cli_unescape(o->prompt);
+        cli_unescape(o->system);
+    }
+    if (o->prompt)
+        return cli_text_add(&run->message, o->prompt, strlen(o->prompt));
+    if (o->file || from_stdin)
+        return cli_file_read(from_stdin ? "-" : o->file, &run->message);
+    return cli_text_add(&run->message, "", 0);
 }
 
-static int open_sampler(struct cli_run *run)
+int cli_run_sampler(struct cli_run *run)
 {
     struct cli_run_options *o = &run->options;
-    clsa_sampler_options options;
-    clsa_error error;
-
     if (o->seed == UINT64_MAX &&
         getrandom(&o->seed, sizeof o->seed, 0) == sizeof o->seed)
         o->seed &= INT64_MAX;
+    clsa_sampler_options options;
     clsa_sampler_options_init(&options);
     options.temperature = (float)o->temperature;
     options.top_k = (uint32_t)o->top_k;
@@ -149,30 +86,43 @@ static int open_sampler(struct cli_run *run)
     options.min_p = (float)o->min_p;
     options.repeat_penalty = (float)o->repeat_penalty;
     options.seed = o->seed;
-    if (clsa_sampler_open(&run->sampler, &options, &error) != CLSA_OK)
+    clsa_sampler *sampler;
+    clsa_error error;
+    if (clsa_sampler_open(&sampler, &options, &error) != CLSA_OK)
         return cli_fail_option(&error);
+    clsa_sampler_close(run->sampler);
+    run->sampler = run->generator.sampler = sampler;
     return CLI_DONE;
+}
+
+int cli_run_load(struct cli_run *run, const char *path)
+{
+    clsa_session_options options;
+    clsa_error error;
+    bool found = false;
+    cli_session_options(&run->options.common, run->model, 0, &options);
+    if (clsa_session_load(&run->session, run->model, path, &options, &error) !=
+        CLSA_OK)
+        return cli_fail_option(&error);
+    cli_session_notice(run->session);
+    cli_verbose("session %s: %" PRIu64 " tokens", path,
+                clsa_session_length(run->session));
+    if (run->options.chat)
+        CLI_TRY(cli_conversation_load(&run->conversation, run->session, path,
+                                      &found));
+    return found || !run->options.chat ? CLI_DONE : cli_chat_begin(run);
 }
 
 /* Load the session file if it is there; else the session stays NULL. */
 static int load_session(struct cli_run *run)
 {
-    const struct cli_run_options *o = &run->options;
-    clsa_session_options options;
-    clsa_error error;
+    const char *path = run->options.session;
     struct stat info;
-
-    if (o->session == NULL)
+    if (!path)
         return CLI_DONE;
-    if (stat(o->session, &info) != 0 && errno == ENOENT)
+    if (!run->read_only && stat(path, &info) != 0 && errno == ENOENT)
         return CLI_DONE;
-    cli_session_options(&o->common, run->model, 0, &options);
-    if (clsa_session_load(&run->session, run->model, o->session, &options,
-                          &error) != CLSA_OK)
-        return cli_fail_option(&error);
-    cli_detail("session %s: %" PRIu64 " tokens", o->session,
-               clsa_session_length(run->session));
-    return CLI_DONE;
+    return cli_run_load(run, path);
 }
 
 /* --------------------------------------------------------------------- end */
@@ -181,7 +131,6 @@ static int print_json(const struct cli_run *run)
 {
     const struct cli_text *text = &run->collected;
     json_t *list = json_array();
-
     CLI_TRY(cli_json_append(
         list, json_pack("{sI sI sI ss ss ss%}", "prompt_tokens",
                         (json_int_t)run->prompt_tokens, "tokens",
@@ -189,67 +138,82 @@ static int print_json(const struct cli_run *run)
                         (json_int_t)run->options.seed, "attention",
                         cli_attention(&run->options.common, run->model), "end",
                         cli_end_name(run->end), "text",
-                        text->data != NULL ? text->data : "", text->size)));
+                        text->data ? text->data : "", text->size)));
     return cli_json_print(list);
+}
+
+int cli_run_save(const struct cli_run *run, const char *path)
+{
+    clsa_error error;
+    if (run->options.chat)
+        CLI_TRY(cli_conversation_save(&run->conversation, run->session, path));
+    if (clsa_session_save(run->session, path, &error) != CLSA_OK)
+        return cli_fail_error(&error);
+    return CLI_DONE;
 }
 
 static int save_session(const struct cli_run *run, int status)
 {
-    clsa_error error;
-
-    if (run->options.session == NULL || run->session == NULL ||
+    if (!run->options.session || run->read_only || !run->session ||
         clsa_session_length(run->session) == 0)
         return status;
-    if (clsa_session_save(run->session, run->options.session, &error) !=
-        CLSA_OK) {
-        int failed = cli_fail_error(&error);
-
-        return status == CLI_DONE ? failed : status;
-    }
-    cli_detail("saved %" PRIu64 " tokens to %s",
-               clsa_session_length(run->session), run->options.session);
-    return status;
+    const int saved = cli_run_save(run, run->options.session);
+    if (!saved)
+        cli_verbose("saved %" PRIu64 " tokens to %s",
+                    clsa_session_length(run->session), run->options.session);
+    return status == CLI_DONE ? saved : status;
 }
 
-static void detail_memory(const struct cli_run *run)
+static void report_memory(const struct cli_run *run)
 {
     clsa_session_stats stats;
-
-    clsa_session_get_stats(run->session, &stats);
-    cli_detail("seed %" PRIu64 ", cache %.1f MiB, windows %.1f MiB, working "
-               "set %.1f MiB",
-               run->options.seed, (double)stats.cache_bytes / 1048576,
-               (double)stats.window_bytes / 1048576,
-               (double)stats.working_bytes / 1048576);
+    clsa_session_get_stats(run->session, &stats, sizeof stats);
+    cli_verbose("seed %" PRIu64 ", cache %.1f MiB, windows %.1f MiB, working "
+                "set %.1f MiB",
+                run->options.seed, (double)stats.cache_bytes / 1048576,
+                (double)stats.window_bytes / 1048576,
+                (double)stats.working_bytes / 1048576);
 }
 
-static int run_model(struct cli_run *run, int have_prompt)
+/* Which rows are read, and whose index says so. */
+static void report_policy(const struct cli_run *run)
+{
+    clsa_model_info info;
+    clsa_model_get_info(run->model, &info, sizeof info);
+    cli_verbose("attention %s, index %s",
+                cli_attention(&run->options.common, run->model),
+                info.index_file[0] != '\0' ? info.index_file
+                : info.index_sites > 0     ? "of the model file"
+                                           : "none");
+}
+
+static int run_model(struct cli_run *run, bool have_prompt)
 {
     struct cli_run_options *o = &run->options;
     struct cli_generator *g = &run->generator;
-    clsa_model_info info;
-    int status;
-
-    CLI_TRY(open_sampler(run));
-    clsa_model_get_info(run->model, &info);
-    *g = (struct cli_generator){.model = run->model,
-                                .sampler = run->sampler,
-                                .limit = o->tokens,
-                                .stops = o->stops,
-                                .ends = {info.eos, -1},
-                                .keep = o->session || o->interactive,
-                                .collect =
-                                    o->common.json ? &run->collected : NULL};
+    *g = (struct cli_generator){
+        .model = run->model,
+        .limit = o->tokens,
+        .stops = o->stops,
+        .end = -1,
+        .keep = o->session || o->interactive,
+        .collect = o->common.json || o->chat ? &run->collected : NULL,
+        .quiet = o->common.json};
+    CLI_TRY(cli_run_sampler(run));
     if (o->chat)
-        CLI_TRY(
-            cli_chat_open(run->model, cli_model_path(&o->common), &g->ends[1]));
+        CLI_TRY(cli_chat_open(run->model, cli_model_path(&o->common), &g->end));
+    if (o->variables)
+        CLI_TRY(cli_conversation_variables(&run->conversation, o->variables));
+    report_policy(run);
     CLI_TRY(load_session(run));
-    if (run->session == NULL && (o->interactive || o->chat))
+    if (!run->session && (o->interactive || o->chat)) {
         CLI_TRY(
             cli_session_open(&o->common, run->model, 0, NULL, &run->session));
-    status = cli_run_turns(run, have_prompt);
-    if (run->session != NULL)
-        detail_memory(run);
+        CLI_TRY(cli_chat_begin(run));
+    }
+    int status = cli_run_turns(run, have_prompt);
+    if (run->session)
+        report_memory(run);
     if (o->common.json && (status == CLI_DONE || status == CLI_INTERRUPTED))
         print_json(run);
     return save_session(run, status);
@@ -260,13 +224,56 @@ static void run_close(struct cli_run *run)
     clsa_sampler_close(run->sampler);
     clsa_session_close(run->session);
     clsa_model_close(run->model);
-    cli_text_free(&run->text);
+    cli_text_free(&run->message);
     cli_text_free(&run->collected);
     cli_text_free(&run->generator.held);
+    cli_conversation_free(&run->conversation);
     cli_texts_free(&run->options.stops);
 }
 
-static int run_run(int argc, char **argv)
+/* A session that is there and cannot be saved is used all the same. */
+static int check_session(struct cli_run *run)
+{
+    struct cli_run_options *o = &run->options;
+    if (o->session_ro) {
+        o->session = o->session_ro;
+        run->read_only = true;
+        return CLI_DONE;
+    }
+    if (!o->session)
+        return CLI_DONE;
+    if (access(o->session, R_OK) != 0 || !cli_output_is_fixed(o->session))
+        return cli_output_check(o->session);
+    cli_warning("%s: its folder cannot be written: the session is used, and "
+                "not saved",
+                o->session);
+    run->read_only = true;
+    return CLI_DONE;
+}
+
+static int run_arguments(struct cli_run *run, int argc, char **argv)
+{
+    struct cli_run_options *o = &run->options;
+    int first;
+    CLI_TRY(
+        cli_options_parse(o->commands ? &cli_command_chat : &cli_command_run,
+                          argc, argv, o, &first));
+    if (first == 0)
+        return CLI_DONE;
+    const int operands = argc - first;
+    CLI_TRY(check_usage(o, operands, argv[first]));
+    CLI_TRY(check_session(run));
+    if (o->system && !o->chat)
+        cli_warning("--system: has no effect without --chat");
+    if (o->variables && !o->chat)
+        cli_warning("--template-vars: has no effect without --chat");
+    CLI_TRY(read_prompt(run, operands > 0));
+    CLI_TRY(cli_model_open(&o->common, &run->model));
+    return run_model(run,
+                     o->prompt || o->file || operands > 0 || !o->interactive);
+}
+
+static int run_either(int argc, char **argv, bool is_chat)
 {
     struct cli_run run = {.options = {.common = CLI_COMMON_INIT,
                                       .tokens = UINT64_MAX,
@@ -275,33 +282,40 @@ static int run_run(int argc, char **argv)
                                       .top_k = 40,
                                       .top_p = 0.95,
                                       .min_p = 0.05,
-                                      .repeat_penalty = 1},
+                                      .repeat_penalty = 1,
+                                      .interactive = is_chat,
+                                      .chat = is_chat,
+                                      .commands = is_chat},
                           .end = CLI_END_TOKENS};
-    struct cli_run_options *o = &run.options;
-    int first, status, operands;
-
-    status = cli_options_parse(&cli_command_run, argc, argv, o, &first);
-    operands = argc - first;
-    if (status == CLI_DONE && first > 0)
-        status = check_usage(o, operands, argv[first]);
-    if (status == CLI_DONE && first > 0 && o->session != NULL)
-        status = cli_output_check(o->session);
-    if (status == CLI_DONE && first > 0)
-        status = read_prompt(&run, operands > 0);
-    if (status == CLI_DONE && first > 0)
-        status = cli_model_open(&o->common, &run.model);
-    if (status == CLI_DONE && first > 0)
-        status = run_model(&run, o->prompt || o->file || operands > 0 ||
-                                     !o->interactive);
+    int status = run_arguments(&run, argc, argv);
     run_close(&run);
     return status;
+}
+
+static int run_run(int argc, char **argv)
+{
+    return run_either(argc, argv, false);
+}
+
+static int chat_run(int argc, char **argv)
+{
+    return run_either(argc, argv, true);
 }
 
 const struct cli_command cli_command_run = {
     .name = "run",
     .usage = "[-p TEXT | -f FILE | -]",
-    .operands = 1,
+    .operands = true,
     .summary = "Generate the text that follows a prompt.",
     .groups = CLI_GROUP_MODEL | CLI_GROUP_SESSION,
     .options = run_table,
+    .shared = cli_run_table,
     .run = run_run};
+
+const struct cli_command cli_command_chat = {.name = "chat",
+                                             .usage = "[-p TEXT | -f FILE]",
+                                             .summary = "Talk with a model.",
+                                             .groups = CLI_GROUP_MODEL |
+                                                       CLI_GROUP_SESSION,
+                                             .shared = cli_run_table,
+                                             .run = chat_run};

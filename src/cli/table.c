@@ -13,7 +13,6 @@ static void cell(const struct cli_column *column, const json_t *object,
                  char *text, size_t size)
 {
     const json_t *value = json_object_get(object, column->key);
-
     text[0] = '\0';
     if (json_is_string(value))
         snprintf(text, size, "%s", json_string_value(value));
@@ -25,16 +24,14 @@ static void cell(const struct cli_column *column, const json_t *object,
 }
 
 void cli_table_line(const struct cli_column *columns, const json_t *object,
-                    int first)
+                    bool first)
 {
-    const struct cli_column *c;
-    char text[80];
-
-    for (c = columns; first && c->key != NULL; c++)
+    for (const struct cli_column *c = columns; first && c->key; c++)
         printf("%s%*s", c == columns ? "" : " ", c->width, c->key);
     if (first)
         printf("\n");
-    for (c = columns; c->key != NULL; c++) {
+    char text[80];
+    for (const struct cli_column *c = columns; c->key; c++) {
         cell(c, object, text, sizeof text);
         printf("%s%*s", c == columns ? "" : " ", c->width,
                text[0] == '\0' ? "-" : text);
@@ -43,29 +40,34 @@ void cli_table_line(const struct cli_column *columns, const json_t *object,
     cli_output_flush();
 }
 
+static void write_csv(FILE *file, const struct cli_column *columns,
+                      const json_t *list)
+{
+    for (const struct cli_column *c = columns; c->key; c++)
+        fprintf(file, "%s%s", c == columns ? "" : ",", c->key);
+    const json_t *object;
+    size_t i;
+    json_array_foreach(list, i, object)
+    {
+        for (const struct cli_column *c = columns; c->key; c++) {
+            char text[80];
+            cell(c, object, text, sizeof text);
+            fprintf(file, "%s%s", c == columns ? "\n" : ",", text);
+        }
+    }
+    fprintf(file, "\n");
+}
+
 int cli_table_csv(const struct cli_column *columns, const json_t *list,
                   const char *path)
 {
-    struct cli_output output = {0};
-    const struct cli_column *c;
-    const json_t *object;
-    char text[80];
-    size_t i;
+    struct clsa_out output = {0};
     int status = cli_output_open(&output, path);
-
-    if (status == CLI_DONE) {
-        for (c = columns; c->key != NULL; c++)
-            fprintf(output.file, "%s%s", c == columns ? "" : ",", c->key);
-        json_array_foreach(list, i, object)
-        {
-            for (c = columns; c->key != NULL; c++) {
-                cell(c, object, text, sizeof text);
-                fprintf(output.file, "%s%s", c == columns ? "\n" : ",", text);
-            }
-        }
-        fprintf(output.file, "\n");
-        status = cli_output_close(&output);
-    }
-    cli_output_drop(&output);
+    if (status)
+        goto done;
+    write_csv(output.file, columns, list);
+    status = cli_output_close(&output);
+done:
+    clsa_out_free(&output);
     return status;
 }

@@ -8,6 +8,7 @@
 #define CLSA_CLI_TABLE_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* A column: a member of the objects, which may be absent or null. */
@@ -19,7 +20,7 @@ struct cli_column {
 
 /* Print the line of an object; before the first one the heading. */
 void cli_table_line(const struct cli_column *columns, const json_t *object,
-                    int first);
+                    bool first);
 
 /* Write a list of objects to a file. */
 int cli_table_csv(const struct cli_column *columns, const json_t *list,
@@ -31,7 +32,7 @@ struct cli_plot {
     const char *series, *x, *y; /* members */
     const char *only;           /* NULL, or a member that has to be `value` */
     json_int_t value;
-    int log_x, log_y;
+    bool log_x, log_y;
 };
 
 /* Draw a plot into a file, SVG. Says so and does nothing without gnuplot, or

@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tokenize, detokenize: a text cut into tokens and back. The text is taken as
- * it is: special tokens written in it are cut out, none is added.
+ * tokenize: a text cut into tokens. Special tokens written in it are cut out
+ * and none is added, unless options say otherwise.
  */
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "src/cli/commands.h"
-#include "src/cli/engine.h"
+#include "src/cli/jsonl.h"
+#include "src/cli/library.h"
 #include "src/cli/message.h"
 
 struct tokenize_options {
     struct cli_common common;
     const char *file;
-    int ids;
+    bool ids, pieces, offsets, plain, add_special, jsonl;
 };
 
 static const struct cli_option tokenize_table[] = {
@@ -29,16 +31,51 @@ static const struct cli_option tokenize_table[] = {
      .name = "ids",
      .help = "print the ids alone, on one line",
      .offset = offsetof(struct tokenize_options, ids)},
+    {.kind = CLI_FLAG,
+     .name = "pieces",
+     .help = "with --json: the bytes of each token, too",
+     .offset = offsetof(struct tokenize_options, pieces)},
+    {.kind = CLI_FLAG,
+     .name = "offsets",
+     .help = "print where in the text each token begins and ends",
+     .offset = offsetof(struct tokenize_options, offsets)},
+    {.kind = CLI_FLAG,
+     .name = "plain",
+     .help = "take special tokens in the text as text",
+     .offset = offsetof(struct tokenize_options, plain)},
+    {.kind = CLI_FLAG,
+     .name = "add-special",
+     .help = "add bos and eos as the model asks",
+     .offset = offsetof(struct tokenize_options, add_special)},
+    {.kind = CLI_FLAG,
+     .name = "jsonl",
+     .help = "read a JSON object in each line and print one",
+     .offset = offsetof(struct tokenize_options, jsonl)},
     {0}};
+
+/* The tokens of a text and where they begin. */
+struct tokens {
+    int32_t *ids;
+    size_t *starts;
+    size_t count, size; /* tokens; bytes of the text */
+};
+
+static void tokens_free(struct tokens *tokens)
+{
+    clsa_free(tokens->ids);
+    clsa_free(tokens->starts);
+}
+
+static size_t token_end(const struct tokens *tokens, size_t i)
+{
+    return i + 1 < tokens->count ? tokens->starts[i + 1] : tokens->size;
+}
 
 /* The bytes of a token, those that do not print as escapes. */
 static void print_bytes(const char *bytes, size_t size)
 {
-    size_t i;
-
-    for (i = 0; i < size; i++) {
+    for (size_t i = 0; i < size; i++) {
         unsigned char byte = (unsigned char)bytes[i];
-
         if (byte == '\n')
             fputs("\\n", stdout);
         else if (byte == '\\')
@@ -50,52 +87,126 @@ static void print_bytes(const char *bytes, size_t size)
     }
 }
 
-static void print_tokens(const clsa_model *model, const struct cli_ids *ids)
+static void print_tokens(const clsa_model *model, const struct tokens *tokens,
+                         bool offsets)
 {
-    size_t i, size;
-
-    for (i = 0; i < ids->count; i++) {
-        const char *bytes = clsa_token_bytes(model, ids->ids[i], &size);
-
-        printf("%" PRId32 "\t", ids->ids[i]);
+    size_t size;
+    for (size_t i = 0; i < tokens->count; i++) {
+        const char *bytes = clsa_token_bytes(model, tokens->ids[i], &size);
+        printf("%" PRId32 "\t", tokens->ids[i]);
+        if (offsets)
+            printf("%zu\t%zu\t", tokens->starts[i], token_end(tokens, i));
         print_bytes(bytes, size);
         putchar('\n');
     }
 }
 
-static int print_ids(const struct cli_ids *ids, int as_json)
+static void print_ids(const struct tokens *tokens)
 {
-    json_t *list;
-    size_t i;
+    for (size_t i = 0; i < tokens->count; i++)
+        printf("%s%" PRId32, i > 0 ? " " : "", tokens->ids[i]);
+    putchar('\n');
+}
 
-    if (!as_json) {
-        for (i = 0; i < ids->count; i++)
-            printf("%s%" PRId32, i > 0 ? " " : "", ids->ids[i]);
-        putchar('\n');
-        return CLI_DONE;
+/* A token as an object: its bytes are text if they are UTF-8. */
+static json_t *token_object(const clsa_model *model,
+                            const struct tokenize_options *options,
+                            const struct tokens *tokens, size_t i)
+{
+    json_t *object = json_pack("{sI}", "id", (json_int_t)tokens->ids[i]);
+    if (options->pieces) {
+        size_t size;
+        const char *bytes = clsa_token_bytes(model, tokens->ids[i], &size);
+        json_t *text = json_stringn(bytes, size);
+        json_object_set_new(object, text ? "text" : "base64",
+                            text ? text : cli_jsonl_base64(bytes, size));
     }
-    list = json_array();
-    for (i = 0; i < ids->count; i++)
-        CLI_TRY(cli_json_append(list, json_integer(ids->ids[i])));
+    if (options->offsets) {
+        json_object_set_new(object, "start",
+                            json_integer((json_int_t)tokens->starts[i]));
+        json_object_set_new(object, "end",
+                            json_integer((json_int_t)token_end(tokens, i)));
+    }
+    return object;
+}
+
+static int print_json(const clsa_model *model,
+                      const struct tokenize_options *options,
+                      const struct tokens *tokens)
+{
+    const bool objects = options->pieces || options->offsets;
+    json_t *list = json_array();
+    for (size_t i = 0; i < tokens->count; i++)
+        CLI_TRY(cli_json_append(
+            list, objects ? token_object(model, options, tokens, i)
+                          : json_integer(tokens->ids[i])));
     return cli_json_print(list);
 }
 
-static int tokenize_text(const struct tokenize_options *options,
+static int tokenize_text(const clsa_model *model,
+                         const struct tokenize_options *options,
                          const struct cli_text *text)
 {
-    struct cli_ids ids = {0};
-    clsa_model *model;
-    int status;
+    struct tokens tokens = {.size = text->size};
+    const unsigned flags =
+        (options->plain ? 0 : CLSA_TOKENIZE_SPECIAL) |
+        (options->add_special ? CLSA_TOKENIZE_BOS | CLSA_TOKENIZE_EOS : 0);
+    clsa_error error;
+    int status = CLI_DONE;
+    if (clsa_tokenize_places(model, text->data, text->size, flags, &tokens.ids,
+                             &tokens.starts, &tokens.count, &error) != CLSA_OK)
+        return cli_fail_error(&error);
+    if (options->common.json)
+        status = print_json(model, options, &tokens);
+    else if (options->ids)
+        print_ids(&tokens);
+    else
+        print_tokens(model, &tokens, options->offsets);
+    tokens_free(&tokens);
+    return status;
+}
 
-    CLI_TRY(cli_model_open(&options->common, &model));
-    status = cli_tokenize(model, text->data, text->size, CLSA_TOKENIZE_SPECIAL,
-                          &ids);
-    if (status == CLI_DONE && (options->ids || options->common.json))
-        status = print_ids(&ids, options->common.json);
-    else if (status == CLI_DONE)
-        print_tokens(model, &ids);
-    free(ids.ids);
-    clsa_model_close(model);
+static bool is_set(const json_t *request, const char *name)
+{
+    return json_is_true(json_object_get(request, name));
+}
+
+static json_t *answer(void *model, const json_t *request,
+                      char error[CLI_JSONL_ERROR])
+{
+    struct cli_text text = {0};
+    const char *data = cli_jsonl_text(request, &text, error);
+    int32_t *ids = NULL;
+    size_t count = 0;
+    clsa_error why;
+    if (!data)
+        return NULL;
+    const bool add = is_set(request, "add_special");
+    const unsigned flags =
+        (is_set(request, "parse_special") ? CLSA_TOKENIZE_SPECIAL : 0) |
+        (add ? CLSA_TOKENIZE_BOS | CLSA_TOKENIZE_EOS : 0);
+    json_t *list = NULL;
+    if (clsa_tokenize(model, data, text.size, flags, &ids, &count, &why))
+        snprintf(error, CLI_JSONL_ERROR, "%s", why.message);
+    else
+        list = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, json_integer(ids[i]));
+    clsa_free(ids);
+    cli_text_free(&text);
+    return list ? json_pack("{so}", "ids", list) : NULL;
+}
+
+/* The text of the operand or the file, cut. */
+static int tokenize_one(const struct tokenize_options *options,
+                        const char *operand, const clsa_model *model)
+{
+    struct cli_text text = {0};
+    int status = options->file ? cli_file_read(options->file, &text)
+                               : cli_text_add(&text, operand, strlen(operand));
+    if (!status)
+        status = tokenize_text(model, options, &text);
+    cli_text_free(&text);
     return status;
 }
 
@@ -103,153 +214,28 @@ static int tokenize_run(int argc, char **argv)
 {
     const struct cli_command *self = &cli_command_tokenize;
     struct tokenize_options options = {.common = CLI_COMMON_INIT};
-    struct cli_text text = {0};
-    int first, status;
-
+    clsa_model *model;
+    int first;
     CLI_TRY(cli_options_parse(self, argc, argv, &options, &first));
     if (first == 0)
         return CLI_DONE;
-    if (argc - first != (options.file == NULL))
+    if (options.jsonl && argc > first)
+        return cli_usage(self, "with --jsonl the texts are in the lines read");
+    if (!options.jsonl && argc - first != !options.file)
         return cli_usage(self, "give one TEXT, in quotes, or -f FILE");
-    if (options.file != NULL)
-        status = cli_file_read(options.file, &text);
-    else
-        status = cli_text_add(&text, argv[first], strlen(argv[first]));
-    if (status == CLI_DONE)
-        status = tokenize_text(&options, &text);
-    cli_text_free(&text);
+    CLI_TRY(cli_vocab_open(&options.common, &model));
+    const int status = options.jsonl
+                           ? cli_jsonl_run(options.file, answer, model)
+                           : tokenize_one(&options, argv[first], model);
+    clsa_model_close(model);
     return status;
 }
 
 const struct cli_command cli_command_tokenize = {.name = "tokenize",
                                                  .usage = "TEXT | -f FILE",
-                                                 .operands = 1,
+                                                 .operands = true,
                                                  .summary =
                                                      "Cut a text into tokens.",
                                                  .groups = CLI_GROUP_MODEL,
                                                  .options = tokenize_table,
                                                  .run = tokenize_run};
-
-/* ------------------------------------------------------------- detokenize */
-
-/* Ids in any of the forms of tokenize: separated by blanks, commas, [ ]. */
-static int parse_ids(const char *text, uint32_t vocab, struct cli_ids *ids)
-{
-    static const char between[] = " \t\r\n,[]";
-    char *copy = strdup(text), *rest = copy, *word;
-    int status = CLI_DONE;
-
-    ids->ids = malloc((strlen(text) + 1) * sizeof *ids->ids);
-    if (copy == NULL || ids->ids == NULL)
-        status = cli_fail_memory();
-    while (status == CLI_DONE && (word = strsep(&rest, between)) != NULL) {
-        uint64_t id;
-
-        if (word[0] == '\0')
-            continue;
-        if (word[strspn(word, "0123456789")] == '\0' &&
-            cli_parse_size(word, 0, vocab - 1, &id))
-            ids->ids[ids->count++] = (int32_t)id;
-        else
-            status = cli_fail("'%s' is no token id from 0 to %" PRIu32, word,
-                              vocab - 1);
-    }
-    free(copy);
-    return status;
-}
-
-static int detokenize_ids(const clsa_model *model, const struct cli_ids *ids,
-                          struct cli_text *text)
-{
-    clsa_detokenizer state = {{0}, 0};
-    clsa_error error;
-    size_t i, size;
-    int status = cli_text_add(text, "", 0);
-
-    for (i = 0; i <= ids->count && status == CLI_DONE; i++) {
-        int32_t id = i < ids->count ? ids->ids[i] : -1;
-        char *piece;
-
-        if (clsa_detokenize(model, &state, id, &piece, &size, &error) !=
-            CLSA_OK)
-            return cli_fail_error(&error);
-        status = cli_text_add(text, piece, size);
-        clsa_free(piece);
-    }
-    return status;
-}
-
-static int print_text(const struct cli_text *text, int as_json)
-{
-    json_t *list;
-
-    if (!as_json) {
-        fwrite(text->data, 1, text->size, stdout);
-        return CLI_DONE;
-    }
-    list = json_array();
-    CLI_TRY(cli_json_append(list, json_stringn(text->data, text->size)));
-    return cli_json_print(list);
-}
-
-static int detokenize_text(const struct cli_common *common, const char *list)
-{
-    struct cli_ids ids = {0};
-    struct cli_text text = {0};
-    clsa_model_info info;
-    clsa_model *model;
-    int status;
-
-    CLI_TRY(cli_model_open(common, &model));
-    clsa_model_get_info(model, &info);
-    status = parse_ids(list, info.vocab, &ids);
-    if (status == CLI_DONE)
-        status = detokenize_ids(model, &ids, &text);
-    if (status == CLI_DONE)
-        status = print_text(&text, common->json);
-    free(ids.ids);
-    cli_text_free(&text);
-    clsa_model_close(model);
-    return status;
-}
-
-/* The ids of all operands as one text, or standard input for "-". */
-static int read_ids(int count, char **operands, struct cli_text *list)
-{
-    int i;
-
-    if (count == 1 && strcmp(operands[0], "-") == 0)
-        return cli_file_read("-", list);
-    for (i = 0; i < count; i++) {
-        CLI_TRY(cli_text_add(list, operands[i], strlen(operands[i])));
-        CLI_TRY(cli_text_add(list, " ", 1));
-    }
-    return CLI_DONE;
-}
-
-static int detokenize_run(int argc, char **argv)
-{
-    const struct cli_command *self = &cli_command_detokenize;
-    struct cli_common common = CLI_COMMON_INIT;
-    struct cli_text list = {0};
-    int first, status;
-
-    CLI_TRY(cli_options_parse(self, argc, argv, &common, &first));
-    if (first == 0)
-        return CLI_DONE;
-    if (first == argc)
-        return cli_usage(self, "give the IDS, or - for standard input");
-    status = read_ids(argc - first, argv + first, &list);
-    if (status == CLI_DONE)
-        status = detokenize_text(&common, list.data);
-    cli_text_free(&list);
-    return status;
-}
-
-const struct cli_command cli_command_detokenize = {
-    .name = "detokenize",
-    .usage = "IDS | -",
-    .operands = 1,
-    .summary = "Turn token ids back into text.",
-    .groups = CLI_GROUP_MODEL,
-    .run = detokenize_run};

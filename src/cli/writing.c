@@ -4,19 +4,24 @@
  * With --json nothing is printed before all is written.
  */
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
+#include <strings.h>
 
+#include "src/base/utf8.h"
 #include "src/cli/measure.h"
 #include "src/cli/message.h"
 #include "src/cli/output.h"
 #include "src/cli/progress.h"
+#include "src/cli/signals.h"
 #include "src/cli/writing.h"
 
 /* What the callbacks work on. */
 struct report {
     json_t *tensors; /* with --json, else NULL */
     uint64_t values, size;
-    int failed, started;
+    bool failed, started;
 };
 
 static double bits(uint64_t size, uint64_t values)
@@ -28,41 +33,41 @@ static void on_note(void *user, const char *text)
 {
     (void)user;
     cli_progress_clear();
-    cli_note("%s", text);
+    cli_warning("%s", text);
 }
 
 static int on_progress(void *user, uint64_t done, uint64_t total)
 {
     struct report *report = user;
-
     if (!report->started)
         cli_progress_start("writing", "weights", total);
-    report->started = 1;
+    report->started = true;
     cli_progress_update(done);
     return cli_interrupt_seen();
 }
 
-static void on_tensor(void *user, const clsa_written *t)
+static void on_tensor(void *user, const clsa_tensor_report *t)
 {
     struct report *report = user;
-
     report->values += t->values;
-    report->size += t->size;
-    if (report->tensors != NULL) {
+    report->size += t->bytes;
+    if (report->tensors) {
         if (json_array_append_new(
                 report->tensors,
                 json_pack(
                     "{so ss ss sI sI sf sf}", "name", cli_json_text(t->name),
                     "wanted", clsa_type_name(t->wanted), "type",
                     clsa_type_name(t->type), "values", (json_int_t)t->values,
-                    "size", (json_int_t)t->size, "bits_per_weight",
-                    bits(t->size, t->values), "error", t->error)) != 0)
-            report->failed = 1;
+                    "size", (json_int_t)t->bytes, "bits_per_weight",
+                    bits(t->bytes, t->values), "error", t->error)) != 0)
+            report->failed = true;
         return;
     }
+    char name[128];
+    clsa_utf8_escape(name, sizeof name, t->name, strlen(t->name));
     cli_progress_clear();
-    printf("%-32s %-5s %12" PRIu64 " bytes %7.3f bits  error %.4g%%\n", t->name,
-           clsa_type_name(t->type), t->size, bits(t->size, t->values),
+    printf("%-32s %-5s %12" PRIu64 " bytes %7.3f bits  error %.4g%%\n", name,
+           clsa_type_name(t->type), t->bytes, bits(t->bytes, t->values),
            100 * t->error);
 }
 
@@ -75,10 +80,8 @@ static json_t *measure_object(const struct cli_measure *m)
 static int finish_json(const char *to, const struct report *report,
                        const struct cli_measure measures[2])
 {
-    json_t *object;
-
     json_incref(report->tensors);
-    object =
+    json_t *object =
         json_pack("{so sI sI sf so}", "file", cli_json_text(to), "values",
                   (json_int_t)report->values, "size", (json_int_t)report->size,
                   "bits_per_weight", bits(report->size, report->values),
@@ -94,17 +97,15 @@ static int finish(const char *to, const struct report *report,
                   const struct cli_measure measures[2])
 {
     static const char *const names[] = {"before", "after"};
-    size_t i;
-
     if (report->failed)
         return cli_fail_memory();
-    if (report->tensors != NULL)
+    if (report->tensors)
         return finish_json(to, report, measures);
     printf("%s: %" PRIu64 " weights, %" PRIu64
            " bytes of tensors, %.3f bits per weight\n",
            to, report->values, report->size,
            bits(report->size, report->values));
-    for (i = 0; i < 2 && measures[i].asked != 0; i++)
+    for (size_t i = 0; i < 2 && measures[i].asked != 0; i++)
         printf("%-7s loss %.4f, %" PRIu64 " of %" PRIu64 " facts recalled\n",
                names[i], measures[i].loss, measures[i].recalled,
                measures[i].asked);
@@ -116,9 +117,39 @@ static int measure(const struct cli_writing *writing,
                    const struct cli_common *common, const char *model,
                    struct cli_measure *result)
 {
-    if (writing->eval == NULL)
+    if (!writing->eval)
         return CLI_DONE;
     return cli_measure_text(common, model, writing->eval, result);
+}
+
+/* A mix or a type; names of both are those of the mix. */
+static int parse_type(const char *name, int *number)
+{
+    static const struct {
+        const char *name;
+        clsa_mix mix;
+    } mixes[] = {
+        {"q2_k", CLSA_MIX_Q2_K},     {"q3_k_s", CLSA_MIX_Q3_K_S},
+        {"q3_k_m", CLSA_MIX_Q3_K_M}, {"q3_k_l", CLSA_MIX_Q3_K_L},
+        {"q4_k_s", CLSA_MIX_Q4_K_S}, {"q4_k_m", CLSA_MIX_Q4_K_M},
+        {"q5_k_s", CLSA_MIX_Q5_K_S}, {"q5_k_m", CLSA_MIX_Q5_K_M},
+        {"iq4_nl", CLSA_MIX_IQ4_NL}, {"iq4_xs", CLSA_MIX_IQ4_XS},
+    };
+    clsa_type type;
+    for (size_t i = 0; i < sizeof mixes / sizeof *mixes; i++) {
+        if (strcasecmp(mixes[i].name, name) == 0) {
+            *number = (int)mixes[i].mix;
+            return CLI_DONE;
+        }
+    }
+    if (!cli_parse_type(name, CLI_WEIGHT_TYPES, &type)) {
+        cli_fail("type '%s' is not one of " CLI_WEIGHT_TYPES
+                 ", nor the mix " CLI_MIXES,
+                 name);
+        return CLI_USAGE;
+    }
+    *number = (int)type;
+    return CLI_DONE;
 }
 
 int cli_writing_run(const struct cli_writing *writing,
@@ -128,37 +159,35 @@ int cli_writing_run(const struct cli_writing *writing,
                                          clsa_error *error),
                     const char *from, const char *to)
 {
-    struct report report = {.tensors = common->json ? json_array() : NULL};
-    struct cli_measure measures[2] = {{0}};
-    clsa_write_options options;
-    clsa_error error;
-    clsa_type type;
-    int status;
-
+    CLI_TRY(cli_output_apart(to, from));
+    CLI_TRY(cli_output_apart(to, writing->eval));
     CLI_TRY(cli_output_check(to));
+    clsa_write_options options;
     clsa_write_options_init(&options);
-    if (writing->type != NULL) {
-        if (!cli_parse_type(writing->type, CLI_WEIGHT_TYPES, &type)) {
-            cli_fail("type '%s' is none of " CLI_WEIGHT_TYPES, writing->type);
-            return CLI_USAGE;
-        }
-        options.type = (int)type;
-    }
+    if (writing->type)
+        CLI_TRY(parse_type(writing->type, &options.type));
     options.keep = writing->keep.values;
     options.keep_count = writing->keep.count;
     options.threads = (uint32_t)common->threads;
     options.on_tensor = on_tensor;
     options.on_note = on_note;
     options.on_progress = on_progress;
+    struct report report = {.tensors = common->json ? json_array() : NULL};
+    struct cli_measure measures[2] = {{0}};
     options.user = &report;
-    status = measure(writing, common, from, &measures[0]);
-    if (status == CLI_DONE && write(from, to, &options, &error) != CLSA_OK)
+    clsa_error error;
+    int status = measure(writing, common, from, &measures[0]);
+    if (status)
+        goto done;
+    if (write(from, to, &options, &error) != CLSA_OK)
         status = cli_fail_option(&error);
     cli_progress_end();
-    if (status == CLI_DONE)
-        status = measure(writing, common, to, &measures[1]);
-    if (status == CLI_DONE)
-        status = finish(to, &report, measures);
+    if (status)
+        goto done;
+    if ((status = measure(writing, common, to, &measures[1])))
+        goto done;
+    status = finish(to, &report, measures);
+done:
     json_decref(report.tensors);
     return status;
 }

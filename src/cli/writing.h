@@ -8,8 +8,12 @@
 
 #include "src/cli/options.h"
 
+/* Names of mixes, in the form of `argument`. */
+#define CLI_MIXES                                                              \
+    "q2_k|q3_k_s|q3_k_m|q3_k_l|q4_k_s|q4_k_m|q5_k_s|q5_k_m|iq4_nl|iq4_xs"
+
 struct cli_writing {
-    const char *type; /* NULL: that of the source */
+    const char *type; /* or mix; NULL: that of the source */
     struct cli_texts keep;
     const char *eval; /* a text to measure both with, or NULL */
 };

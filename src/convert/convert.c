@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * clsa_convert: a model folder to a model file. The layout says which tensors
- * there have to be; all that are missing or unknown are told before it fails.
+ * clsa_convert: a model folder to a model file. The checkpoint format says
+ * which tensors there have to be; all that are missing or unknown are told
+ * before it fails.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -10,147 +11,120 @@
 #include <string.h>
 
 #include "src/base/mem.h"
+#include "src/base/minmax.h"
+#include "src/base/structs.h"
 #include "src/convert/convert.h"
-#include "src/convert/layout.h"
-
-#define CONFIG_LIMIT ((size_t)16 << 20)
-
-/* What convert works on. */
-struct job {
-    const char *folder;
-    const clsa_write_options *options;
-    const struct clsa_layout *layout;
-    struct clsa_config config;
-    struct clsa_st st;
-    struct clsa_plan plan;
-    struct clsa_keys keys;
-    uint32_t ffn;
-    size_t missing, unknown;
-    clsa_error *error;
-};
+#include "src/convert/job.h"
 
 /* ------------------------------------------------------------ configuration */
 
-static clsa_status read_layout(struct job *j, const char *path,
-                               const json_t *config)
+/* What no format reads, but may not be passed over. */
+static clsa_status read_rest(struct clsa_job *j,
+                             const struct clsa_json_source *s)
 {
-    static const struct clsa_layout *const layouts[] = {
-        &clsa_layout_own, &clsa_layout_unilm, &clsa_layout_fla};
-    struct clsa_json_source s = {path, config, j->error};
-    for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++)
-        if (layouts[i]->matches(config))
-            j->layout = layouts[i];
-    if (!j->layout)
-        return clsa_fail(j->error, CLSA_ERR_UNSUPPORTED,
-                         "%s: describes no YOCO network: only model_type yoco "
-                         "(clsa, fla) and the params.json of unilm are known",
-                         path);
-    CLSA_TRY(j->layout->read(&j->config, &s));
-    const struct clsa_config *c = &j->config;
-    return clsa_layout_refuse(&s, "num_self_decoder_layers",
-                              c->layers > CLSA_LAYER_LIMIT ||
-                                  c->self_layers >= c->layers);
+    struct clsa_config *c = &j->config;
+    CLSA_TRY(clsa_checkpoint_check(s, NULL));
+    CLSA_TRY(clsa_checkpoint_check_sizes(c, s));
+    CLSA_TRY(
+        clsa_checkpoint_choice(s, "tie_word_embeddings", &c->tied, &c->untied));
+    return clsa_checkpoint_refuse(s, "num_self_decoder_layers",
+                                  c->layers > CLSA_LAYER_LIMIT ||
+                                      c->self_layers >= c->layers);
 }
 
-/* An id, or the first of a list of them. */
-static int64_t token_id(const json_t *config, const char *key, uint32_t vocab)
+static void tell_unknown(const struct clsa_job *j, const json_t *object)
 {
-    const json_t *id = json_object_get(config, key);
-    if (json_is_array(id))
-        id = json_array_get(id, 0);
-    const json_int_t n = json_is_integer(id) ? json_integer_value(id) : -1;
-    return n >= 0 && n < (json_int_t)vocab ? n : -1;
+    char list[160];
+    if (clsa_checkpoint_unknown(object, list, sizeof list) > 0)
+        clsa_note(j->folder.options, "keys of %s that are not known here: %s",
+                  clsa_base_name(j->folder.config.path), list);
 }
 
-static clsa_status read_config(struct job *j)
+/* The message for a network that no format describes. */
+static clsa_status wrong_network(const struct clsa_json_source *s,
+                                 const json_t *text)
 {
-    char *path = clsa_path_join(j->folder, "config.json");
-    char *params = clsa_path_join(j->folder, "params.json");
-    json_t *config = NULL;
-    clsa_status status = CLSA_OK;
-    if (!path || !params)
-        status = clsa_fail_memory(j->error, "a path", strlen(j->folder));
-    else if (clsa_path_exists(params) && !clsa_path_exists(path)) {
-        clsa_mem_free(path);
-        path = params;
-        params = NULL;
-    }
-    if (!status)
-        status = clsa_json_load(&config, path, CONFIG_LIMIT, j->error);
-    if (!status)
-        status = read_layout(j, path, config);
-    if (!status) {
-        j->config.bos = token_id(config, "bos_token_id", j->config.vocab);
-        j->config.eos = token_id(config, "eos_token_id", j->config.vocab);
-    }
-    json_decref(config);
-    clsa_mem_free(path);
-    clsa_mem_free(params);
-    return status;
+    const char *type = json_string_value(json_object_get(text, "model_type"));
+    char list[160] = "";
+    size_t used = 0;
+    for (const struct clsa_kind *k = clsa_kinds; k->arch; k++)
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s, ",
+                                 k->types[0]);
+    return clsa_fail(s->error, CLSA_ERR_UNSUPPORTED,
+                     "%s: key 'model_type' is '%.40s', which is not supported: "
+                     "only %syoco (clsa, fla) and the params.json of unilm are",
+                     s->path, type ? type : "", list);
+}
+
+static clsa_status read_config(struct clsa_job *j)
+{
+    static const struct clsa_checkpoint *const formats[] = {
+        &clsa_checkpoint_own, &clsa_checkpoint_unilm, &clsa_checkpoint_fla};
+    const struct clsa_json_source s =
+        clsa_folder_source(&j->folder, &j->folder.config);
+    const json_t *text = s.object;
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+        if (formats[i]->matches(s.object))
+            j->checkpoint = formats[i];
+    if (!j->checkpoint)
+        j->ordinary.kind = clsa_ordinary_find(s.object, &text);
+    if (!j->checkpoint && !j->ordinary.kind)
+        return wrong_network(&s, text);
+    if (j->checkpoint) {
+        CLSA_TRY(j->checkpoint->read(&j->config, &s));
+        CLSA_TRY(read_rest(j, &s));
+    } else
+        CLSA_TRY(clsa_ordinary_read(j, text));
+    tell_unknown(j, s.object);
+    if (text != s.object)
+        tell_unknown(j, text);
+    return CLSA_OK;
 }
 
 /* ------------------------------------------------------------------ tensors */
 
-static clsa_status add_tensor(struct job *j, const struct clsa_st_tensor *from,
-                              const char *name, uint32_t head)
+/* Whether a role has a place in this network, and has to be there. */
+static bool has_role(const struct clsa_config *c, unsigned flags)
 {
-    struct clsa_plan_tensor *t = clsa_plan_add(&j->plan);
-    if (!t)
-        return clsa_fail_memory(j->error, "tensors", sizeof *t);
-    snprintf(t->name, sizeof t->name, "%s", name);
-    t->dims = from->dims;
-    t->from = from->format;
-    t->data = from->data;
-    t->rows = from->dims == 2 ? from->shape[0] : 1;
-    t->cols = from->dims == 2 ? from->shape[1] : from->shape[0];
-    t->head = head;
-    if (head && t->dims == 1) { /* a value for each row of a head */
-        t->rows = t->cols;
-        t->cols = 1;
-    }
-    if (head && t->rows % head != 0)
-        return clsa_fail(j->error, CLSA_ERR_FORMAT,
-                         "%s: tensor '%s' has %" PRIu64 " rows, which are no "
-                         "heads of %" PRIu32,
-                         from->file, from->name, t->rows, head);
-    if (strstr(name, "ffn_gate"))
-        j->ffn = (uint32_t)(t->rows < UINT32_MAX ? t->rows : UINT32_MAX);
-    return CLSA_OK;
+    return !(((flags & CLSA_ROLE_RETENTION) && !c->retention) ||
+             ((flags & CLSA_ROLE_SWA) && c->retention) ||
+             ((flags & CLSA_ROLE_INDEXER) && c->index_size == 0) ||
+             ((flags & CLSA_ROLE_QK_NORM) && c->no_qk_norm));
+}
+
+static bool is_optional(const struct clsa_config *c, unsigned flags)
+{
+    return (flags & CLSA_ROLE_OPTIONAL) ||
+           ((flags & CLSA_ROLE_OUTPUT) && !c->untied) ||
+           ((flags & CLSA_ROLE_QK_NORM) && !c->qk_norm);
 }
 
 /* Takes the tensor of a role, or tells that it is missing. */
-static clsa_status take(struct job *j, const struct clsa_role *role,
+static clsa_status take(struct clsa_job *j, const struct clsa_role *role,
                         const char *prefix, const char *block,
                         const struct clsa_stack *stack)
 {
     const struct clsa_config *c = &j->config;
-    char theirs[160], ours[CLSA_PLAN_NAME];
-    if (((role->flags & CLSA_ROLE_RETENTION) && !c->retention) ||
-        ((role->flags & CLSA_ROLE_SWA) && c->retention) ||
-        ((role->flags & CLSA_ROLE_INDEXER) && c->index_size == 0))
+    char theirs[160], ours[CLSA_PLANNED_NAME];
+    if (!has_role(c, role->flags))
         return CLSA_OK;
     snprintf(theirs, sizeof theirs, "%s%s.weight", prefix, role->theirs);
     snprintf(ours, sizeof ours, "%s%s.weight", block, role->ours);
-    struct clsa_st_tensor *from = clsa_st_find(&j->st, theirs);
-    if (!from) {
-        if (!(role->flags & CLSA_ROLE_OPTIONAL)) {
-            clsa_note(j->options, "missing: %s", theirs);
-            j->missing++;
-        }
-        return CLSA_OK;
-    }
-    from->used = true;
-    if (!from->known)
-        return clsa_fail(j->error, CLSA_ERR_UNSUPPORTED,
-                         "%s: tensor '%s' is %s of %" PRIu32 " dimensions: "
-                         "only F32, F16 and BF16 of one or two are supported",
-                         from->file, theirs, from->dtype, from->dims);
-    const bool pairs = stack && stack->base > 0 && stack->interleaved &&
+    const bool pairs = stack && stack->rope.base > 0 && stack->interleaved &&
                        (role->flags & CLSA_ROLE_ROTATED);
-    return add_tensor(j, from, ours, pairs ? stack->e : 0);
+    if ((role->flags & CLSA_ROLE_OUTPUT) && c->tied)
+        clsa_job_tell_output(j, theirs);
+    const struct clsa_wanted wanted = {
+        .theirs = theirs,
+        .ours = ours,
+        .required = !is_optional(c, role->flags),
+        .reorder = pairs ? CLSA_REORDER_TO_HALVES : CLSA_REORDER_NONE,
+        .head = pairs ? stack->e : 0,
+    };
+    return clsa_job_take(j, &wanted);
 }
 
-static clsa_status take_all(struct job *j, const struct clsa_role *roles,
+static clsa_status take_all(struct clsa_job *j, const struct clsa_role *roles,
                             const char *prefix, const char *block,
                             const struct clsa_stack *stack)
 {
@@ -159,13 +133,13 @@ static clsa_status take_all(struct job *j, const struct clsa_role *roles,
     return CLSA_OK;
 }
 
-/* Prefixes are formats of the layouts, with one %u. */
+/* Prefixes of a checkpoint format are printf formats with one %u. */
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 
-static clsa_status take_layer(struct job *j, uint32_t i)
+static clsa_status take_layer(struct clsa_job *j, uint32_t i)
 {
     const struct clsa_config *c = &j->config;
-    const struct clsa_layout *l = j->layout;
+    const struct clsa_checkpoint *l = j->checkpoint;
     const bool self = i < c->self_layers;
     const uint32_t number =
         !self && l->cross_from_zero ? i - c->self_layers : i;
@@ -180,77 +154,73 @@ static clsa_status take_layer(struct job *j, uint32_t i)
     return take_all(j, l->shared, "", block, &c->cross);
 }
 
-/* The factors that turn exponents 2i/e into i/(e/2-1). */
-static clsa_status add_factors(struct job *j, const char *name,
+/* The factors that turn exponents 2i/e into i/(e/2-1), and of a scaling. */
+static clsa_status add_factors(struct clsa_job *j, const char *name,
                                const struct clsa_stack *stack)
 {
     const uint32_t half = stack->e / 2;
-    if (!stack->endpoint || stack->base <= 0)
+    const double base = stack->rope.base;
+    float *factors;
+    if ((!stack->endpoint && stack->rope.scaling == CLSA_SCALING_NONE) ||
+        base <= 0)
         return CLSA_OK;
-    if (half < 2)
-        return clsa_fail(j->error, CLSA_ERR_UNSUPPORTED,
+    if (half < (stack->endpoint ? 2u : 1u))
+        return clsa_fail(j->folder.error, CLSA_ERR_UNSUPPORTED,
                          "%s: heads of %" PRIu32 " values are too small",
-                         j->folder, stack->e);
-    struct clsa_plan_tensor *t = clsa_plan_add(&j->plan);
-    float *factors = clsa_mem_calloc(half, sizeof *factors);
-    if (!t || !factors) {
-        clsa_mem_free(factors);
-        return clsa_fail_memory(j->error, name, half);
+                         j->folder.path, stack->e);
+    CLSA_TRY(clsa_job_vector(j, name, half, &factors));
+    for (uint32_t i = 0; i < half; i++) {
+        const double usual = 2.0 * i / stack->e;
+        const double own = stack->endpoint ? (double)i / (half - 1) : usual;
+        factors[i] =
+            (float)pow(base, own - usual) *
+            clsa_checkpoint_slower(&stack->rope, (float)pow(base, -own));
     }
-    for (uint32_t i = 0; i < half; i++)
-        factors[i] = (float)pow(stack->base,
-                                (double)i / (half - 1) - 2.0 * i / stack->e);
-    snprintf(t->name, sizeof t->name, "%s", name);
-    t->dims = 1;
-    t->rows = 1;
-    t->cols = half;
-    t->data = t->own = factors;
     return CLSA_OK;
 }
 
-/* Tensors that repeat what others say: angles are computed from the keys. */
-static bool is_buffer(const char *name)
+static clsa_status take_tensors(struct clsa_job *j)
 {
-    const char *dot = strrchr(name, '.');
-    return dot && strcmp(dot, ".inv_freq") == 0;
-}
-
-static clsa_status check_complete(struct job *j)
-{
-    for (size_t i = 0; i < j->st.count; i++) {
-        const struct clsa_st_tensor *t = &j->st.tensors[i];
-        if (t->used || is_buffer(t->name))
-            continue;
-        clsa_note(j->options, "unknown: %s (%s)", t->name, t->file);
-        j->unknown++;
-    }
-    if (j->missing + j->unknown == 0)
-        return CLSA_OK;
-    return clsa_fail(j->error, CLSA_ERR_FORMAT,
-                     "%s: %zu tensors of the layout '%s' are missing and %zu "
-                     "are unknown: the notes list them",
-                     j->folder, j->missing, j->layout->name, j->unknown);
-}
-
-static clsa_status take_tensors(struct job *j)
-{
-    CLSA_TRY(take_all(j, j->layout->ends, "", "", NULL));
+    CLSA_TRY(take_all(j, j->checkpoint->ends, "", "", NULL));
     CLSA_TRY(add_factors(j, "rope_freqs_self.weight", &j->config.self));
     CLSA_TRY(add_factors(j, "rope_freqs_cross.weight", &j->config.cross));
     for (uint32_t i = 0; i < j->config.layers; i++)
         CLSA_TRY(take_layer(j, i));
-    return check_complete(j);
+    return clsa_job_check(j, j->checkpoint->name);
+}
+
+/* What stands before the names of this format in all names of the folder, as
+   wrappers of a training program leave it, is left out. */
+static clsa_status strip_prefix(struct clsa_job *j)
+{
+    char name[80];
+    snprintf(name, sizeof name, "%s.weight", j->checkpoint->ends[0].theirs);
+    if (clsa_st_find(&j->st, name))
+        return CLSA_OK;
+    for (size_t i = 0; i < j->st.count; i++) {
+        const char *each = j->st.tensors[i].name;
+        const size_t size = strlen(each), own = strlen(name);
+        if (size < own + 2 || each[size - own - 1] != '.' ||
+            strcmp(each + size - own, name) != 0)
+            continue;
+        clsa_note(j->folder.options,
+                  "the prefix '%.*s' of all names is left out",
+                  (int)(size - own), each);
+        return clsa_st_strip(&j->st, size - own, each, j->folder.error);
+    }
+    return CLSA_OK;
 }
 
 /* A folder that names an indexer but has none is one without. */
-static void look_for_indexer(struct job *j)
+static void look_for_indexer(struct clsa_job *j)
 {
     struct clsa_config *c = &j->config;
     if (c->index_size == 0 ||
         clsa_st_find(&j->st, "model.indexer.q_proj.weight") ||
         clsa_st_find(&j->st, "model.indexer.k_proj.weight"))
         return;
-    clsa_note(j->options, "no indexer: dense, window and sink attention only");
+    clsa_note(j->folder.options,
+              "no indexer: every attention policy except clsa can be used");
     c->index_size = c->top_k = 0;
 }
 
@@ -262,7 +232,7 @@ static void look_for_indexer(struct job *j)
 static void add_self_keys(struct clsa_keys *k, const struct clsa_config *c)
 {
     const struct clsa_stack *a = &c->self, *b = &c->cross;
-    F("rope.freq_base_swa", a->base);
+    F("rope.freq_base_swa", a->rope.base);
     U32("rope.dimension_count_swa", a->e);
     if (c->retention)
         clsa_keys_text(k, "yoco.self_decoder_type", "gated_retention", 15);
@@ -275,7 +245,7 @@ static void add_self_keys(struct clsa_keys *k, const struct clsa_config *c)
     U32("attention.key_length_self", a->e);
 }
 
-static void add_keys(struct job *j)
+static void add_yoco_keys(struct clsa_job *j)
 {
     const struct clsa_config *c = &j->config;
     struct clsa_keys *k = &j->keys;
@@ -293,9 +263,9 @@ static void add_keys(struct job *j)
     U32("attention.value_length", c->cross.e);
     F("attention.layer_norm_rms_epsilon", c->eps);
     U32("attention.shared_kv_layers", c->layers - c->self_layers - 1);
-    U32("rope.dimension_count", c->cross.base > 0 ? c->cross.e : 0);
-    if (c->cross.base > 0)
-        F("rope.freq_base", c->cross.base);
+    U32("rope.dimension_count", c->cross.rope.base > 0 ? c->cross.e : 0);
+    if (c->cross.rope.base > 0)
+        F("rope.freq_base", c->cross.rope.base);
     add_self_keys(k, c);
     if (c->index_size == 0)
         return;
@@ -305,15 +275,17 @@ static void add_keys(struct job *j)
 }
 
 /* The last part of the folder's real path. */
-static void add_general_keys(struct job *j)
+static void add_general_keys(struct clsa_job *j)
 {
-    char *real = realpath(j->folder, NULL);
+    char *real = realpath(j->folder.path, NULL);
     const char *slash = real ? strrchr(real, '/') : NULL;
     const char *name = slash && slash[1] ? slash + 1 : "model";
-    clsa_keys_text(&j->keys, "general.architecture", "yoco", 4);
+    const char *arch = j->checkpoint ? "yoco" : j->ordinary.kind->arch;
+    clsa_keys_text(&j->keys, "general.architecture", arch, strlen(arch));
     if (clsa_utf8_valid(name, strlen(name)))
         clsa_keys_text(&j->keys, "general.name", name, strlen(name));
-    clsa_keys_u32(&j->keys, "general.file_type", clsa_plan_file_type(&j->plan));
+    clsa_keys_u32(&j->keys, "general.file_type",
+                  clsa_tensor_plan_file_type(&j->plan, j->folder.options));
     clsa_keys_u32(&j->keys, "general.alignment", CLSA_GGUF_ALIGNMENT);
     free(real);
 }
@@ -321,37 +293,54 @@ static void add_general_keys(struct job *j)
 /* ------------------------------------------------------------------- convert
  */
 
-static clsa_status convert(struct job *j, const char *path)
+/* The plan of a YOCO network. */
+static clsa_status plan_yoco(struct clsa_job *j)
 {
-    CLSA_TRY(read_config(j));
-    CLSA_TRY(clsa_st_open(&j->st, j->folder, j->error));
+    CLSA_TRY(strip_prefix(j));
     if (j->config.context == 0) {
         j->config.context = 4096;
-        clsa_note(j->options, "max_seq_len says nothing: 4096 is assumed");
+        clsa_note(j->folder.options,
+                  "no context length in the configuration: 4096 is assumed");
     }
     look_for_indexer(j);
-    CLSA_TRY(take_tensors(j));
-    CLSA_TRY(clsa_plan_types(&j->plan, j->options, j->error));
+    return take_tensors(j);
+}
+
+static clsa_status convert(struct clsa_job *j, const char *path)
+{
+    CLSA_TRY(clsa_folder_open(&j->folder));
+    CLSA_TRY(clsa_folder_check_output(&j->folder, path));
+    CLSA_TRY(read_config(j));
+    CLSA_TRY(clsa_st_open(&j->st, j->folder.path, j->folder.error));
+    CLSA_TRY(j->checkpoint ? plan_yoco(j) : clsa_ordinary_tensors(j));
+    CLSA_TRY(
+        clsa_tensor_plan_types(&j->plan, j->folder.options, j->folder.error));
     add_general_keys(j);
-    add_keys(j);
-    CLSA_TRY(clsa_convert_tokenizer(&j->keys, j->folder, j->config.vocab,
-                                    j->config.bos, j->config.eos, j->options,
-                                    j->error));
-    return clsa_plan_write(&j->plan, &j->keys, path, j->options, j->error);
+    if (j->checkpoint)
+        add_yoco_keys(j);
+    else
+        clsa_ordinary_keys(j);
+    CLSA_TRY(clsa_convert_tokenizer(&j->keys, &j->folder,
+                                    j->checkpoint ? j->config.vocab
+                                                  : j->ordinary.vocab));
+    return clsa_tensor_plan_write(&j->plan, &j->keys, path, j->folder.options,
+                                  j->folder.error);
 }
 
 clsa_status clsa_convert(const char *folder, const char *path,
                          const clsa_write_options *options, clsa_error *error)
 {
     clsa_write_options defaults;
-    struct job j = {.folder = folder, .error = error};
+    struct clsa_job j = {.folder = {.path = folder, .error = error}};
     clsa_write_options_init(&defaults);
-    j.options = options ? options : &defaults;
+    j.folder.options = options ? options : &defaults;
+    CLSA_CHECK_RESERVED(j.folder.options, "clsa_write_options", error);
     j.config.eps = 1e-5;
     j.config.embedding_scale = 1;
     clsa_status status = convert(&j, path);
     clsa_bytes_free(&j.keys.bytes);
-    clsa_plan_free(&j.plan);
+    clsa_tensor_plan_free(&j.plan);
     clsa_st_close(&j.st);
+    clsa_folder_close(&j.folder);
     return status;
 }

@@ -22,6 +22,12 @@ char *clsa_path_join(const char *folder, const char *name)
     return path;
 }
 
+const char *clsa_base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
 bool clsa_path_exists(const char *path)
 {
     return access(path, F_OK) == 0;
@@ -52,10 +58,10 @@ static clsa_status load(int fd, const char *path, size_t limit, char **data,
         return clsa_fail(error, CLSA_ERR_UNSUPPORTED,
                          "%s: is not a regular file", path);
     if ((uintmax_t)st.st_size > limit)
-        return clsa_fail(error, CLSA_ERR_UNSUPPORTED,
-                         "%s: has %jd bytes, more than the %zu that such a "
-                         "file may have",
-                         path, (intmax_t)st.st_size, limit);
+        return clsa_fail(
+            error, CLSA_ERR_UNSUPPORTED,
+            "%s: has %jd bytes, more than the limit of %zu for such a file",
+            path, (intmax_t)st.st_size, limit);
     *size = (size_t)st.st_size;
     *data = clsa_mem_calloc(*size + 1, 1);
     if (!*data)
@@ -105,7 +111,15 @@ clsa_status clsa_json_load(json_t **object, const char *path, size_t limit,
     char *text;
     size_t size;
     CLSA_TRY(clsa_file_load(path, limit, &text, &size, error));
-    clsa_status status = clsa_json_parse(object, path, text, size, error);
+    clsa_status status = CLSA_OK;
+    if (strlen(text) != size)
+        status = clsa_fail(error, CLSA_ERR_FORMAT, "%s: has a NUL", path);
+    char *plain = status ? NULL : clsa_json_plain(text, size);
+    if (!status && !plain)
+        status = clsa_fail_memory(error, path, size);
+    if (!status)
+        status = clsa_json_parse(object, path, plain, strlen(plain), error);
+    clsa_mem_free(plain);
     clsa_mem_free(text);
     return status;
 }
@@ -121,7 +135,7 @@ static const json_t *find(const struct clsa_json_source *s, const char *key)
 static clsa_status wrong_kind(const struct clsa_json_source *s, const char *key,
                               const char *kind)
 {
-    return clsa_fail(s->error, CLSA_ERR_FORMAT, "%s: key '%s' is no %s",
+    return clsa_fail(s->error, CLSA_ERR_FORMAT, "%s: key '%s' is not %s",
                      s->path, key, kind);
 }
 
@@ -136,7 +150,7 @@ clsa_status clsa_json_uint(const struct clsa_json_source *s, const char *key,
         return clsa_fail(s->error, CLSA_ERR_FORMAT, "%s: key '%s' is missing",
                          s->path, key);
     if (!json_is_integer(json))
-        return wrong_kind(s, key, "integer");
+        return wrong_kind(s, key, "an integer");
     const json_int_t n = json_integer_value(json);
     if (n < 0 || (uint64_t)n < min || (uint64_t)n > max)
         return clsa_fail(s->error, CLSA_ERR_FORMAT,
@@ -154,7 +168,7 @@ clsa_status clsa_json_number(const struct clsa_json_source *s, const char *key,
     if (!json)
         return CLSA_OK;
     if (!json_is_number(json))
-        return wrong_kind(s, key, "number");
+        return wrong_kind(s, key, "a number");
     const double n = json_number_value(json);
     if (!(n >= min && n <= max))
         return clsa_fail(s->error, CLSA_ERR_FORMAT,
@@ -171,7 +185,7 @@ clsa_status clsa_json_bool(const struct clsa_json_source *s, const char *key,
     if (!json)
         return CLSA_OK;
     if (!json_is_boolean(json))
-        return wrong_kind(s, key, "truth value");
+        return wrong_kind(s, key, "true or false");
     *value = json_is_true(json);
     return CLSA_OK;
 }
@@ -183,7 +197,7 @@ clsa_status clsa_json_text(const struct clsa_json_source *s, const char *key,
     if (!json)
         return CLSA_OK;
     if (!json_is_string(json))
-        return wrong_kind(s, key, "text");
+        return wrong_kind(s, key, "a text");
     *value = json_string_value(json);
     return CLSA_OK;
 }

@@ -15,13 +15,21 @@
 /* FOLDER/NAME; NULL when memory is refused. */
 char *clsa_path_join(const char *folder, const char *name);
 bool clsa_path_exists(const char *path);
+/* The part after the last slash. */
+const char *clsa_base_name(const char *path);
 
-/* All of a regular file, with a NUL behind it; to be released by
+/* The contents of a regular file, followed by a NUL; to be released by
    clsa_mem_free. */
 clsa_status clsa_file_load(const char *path, size_t limit, char **data,
                            size_t *size, clsa_error *error);
 
-/* A JSON object from a file, or from `size` bytes of one. */
+/* JSON of Python as JSON: a byte-order mark left out, NaN and infinities as
+   texts, large integers as doubles. `text` ends with a NUL after `size` bytes.
+   To be released by clsa_mem_free; NULL when memory is refused. */
+char *clsa_json_plain(const char *text, size_t size);
+
+/* A JSON object from a file, as Python's json reads it, or strictly from `size`
+   bytes of one. */
 clsa_status clsa_json_load(json_t **object, const char *path, size_t limit,
                            clsa_error *error);
 clsa_status clsa_json_parse(json_t **object, const char *path, const char *text,

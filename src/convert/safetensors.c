@@ -1,31 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading safetensors: which files there are, and what their headers say. */
-#include <dirent.h>
-#include <fcntl.h>
+/* Reading safetensors: what the headers say. safetensors_files.c finds the
+   files. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "src/base/file_map.h"
 #include "src/base/mem.h"
 #include "src/convert/json.h"
 #include "src/convert/safetensors.h"
+#include "src/model/gguf.h"
 
 #define HEADER_LIMIT ((uint64_t)100 << 20)
-#define INDEX_LIMIT  ((size_t)64 << 20)
-#define FILE_LIMIT   4096
-#define NAME_LIMIT   200
 
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
-/* ------------------------------------------------------------------ header */
+/* ------------------------------------------------------------------ header
+ */
 
 static clsa_status bad_tensor(const struct clsa_st_file *file, const char *name,
                               const char *what, clsa_error *error)
@@ -89,7 +79,7 @@ static clsa_status read_tensor(struct clsa_st_tensor *t, const json_t *json,
 {
     const char *dtype = json_string_value(json_object_get(json, "dtype"));
     const json_t *offsets = json_object_get(json, "data_offsets");
-    const uint64_t room = file->size - start;
+    const uint64_t left = file->size - start;
     uint64_t span[2], bytes = 0;
     if (!dtype)
         return bad_tensor(file, t->name, "it has no dtype", error);
@@ -99,14 +89,43 @@ static clsa_status read_tensor(struct clsa_st_tensor *t, const json_t *json,
     if (json_array_size(offsets) != 2 || !read_sizes(offsets, span, 2))
         return bad_tensor(file, t->name, "its data_offsets are not two sizes",
                           error);
-    if (span[0] > span[1] || span[1] > room)
-        return bad_tensor(file, t->name,
-                          "its data lies behind the end of the file", error);
+    if (span[0] > span[1] || span[1] > left)
+        return bad_tensor(file, t->name, "its data is past the end of the file",
+                          error);
     if (t->known && span[1] - span[0] != bytes)
         return bad_tensor(file, t->name,
-                          "its data_offsets do not fit its shape", error);
+                          "its data_offsets do not match its shape", error);
     t->data = file->base + start + span[0];
     return CLSA_OK;
+}
+
+/* Parts of names that wrappers of modules leave in a checkpoint: compiled,
+   distributed, checkpointed ones. */
+static bool is_wrapper(const char *part, size_t size)
+{
+    static const char *const wrappers[] = {"_orig_mod", "module",
+                                           "_fsdp_wrapped_module",
+                                           "_checkpoint_wrapped_module"};
+    for (size_t i = 0; i < sizeof wrappers / sizeof *wrappers; i++)
+        if (strlen(wrappers[i]) == size && memcmp(part, wrappers[i], size) == 0)
+            return true;
+    return false;
+}
+
+void clsa_st_unwrap(char *name)
+{
+    char *to = name;
+    for (const char *part = name;;) {
+        const size_t size = strcspn(part, ".");
+        const bool last = part[size] == '\0';
+        if (last || !is_wrapper(part, size)) {
+            memmove(to, part, size + 1);
+            to += size + 1;
+        }
+        if (last)
+            break;
+        part += size + 1;
+    }
 }
 
 static clsa_status add_tensor(struct clsa_st *st, const char *name,
@@ -123,13 +142,14 @@ static clsa_status add_tensor(struct clsa_st *st, const char *name,
         st->capacity = capacity;
     }
     struct clsa_st_tensor *t = &st->tensors[st->count];
-    *t = (struct clsa_st_tensor){.file = base_name(st->files[file].path)};
-    if (strlen(name) > NAME_LIMIT)
+    *t = (struct clsa_st_tensor){.file = clsa_base_name(st->files[file].path)};
+    if (strlen(name) > CLSA_ST_NAME_LIMIT)
         return bad_tensor(&st->files[file], name, "its name is too long",
                           error);
     t->name = clsa_mem_dup(name, strlen(name));
     if (!t->name)
         return clsa_fail_memory(error, "a name", strlen(name));
+    clsa_st_unwrap(t->name);
     st->count++;
     return read_tensor(t, json, &st->files[file], start, error);
 }
@@ -140,9 +160,14 @@ static clsa_status read_header(struct clsa_st *st, size_t at, clsa_error *error)
     uint64_t size;
     if (file->size < 8)
         return clsa_fail(error, CLSA_ERR_FORMAT,
-                         "%s: has no room for a safetensors header",
+                         "%s: is too short for a safetensors header",
                          file->path);
     memcpy(&size, file->base, sizeof size);
+    if (clsa_is_lfs_pointer(file->base, file->size))
+        return clsa_fail(error, CLSA_ERR_FORMAT,
+                         "%s: is a pointer of Git LFS and not the file: fetch "
+                         "the file with git lfs pull",
+                         file->path);
     if (size > file->size - 8 || size > HEADER_LIMIT)
         return clsa_fail(error, CLSA_ERR_FORMAT,
                          "%s: its header of %" PRIu64 " bytes does not fit: "
@@ -161,157 +186,7 @@ static clsa_status read_header(struct clsa_st *st, size_t at, clsa_error *error)
     return status;
 }
 
-/* ------------------------------------------------------------------- files */
-
-static clsa_status map_file(struct clsa_st_file *file, int fd,
-                            clsa_error *error)
-{
-    struct stat status;
-    if (fstat(fd, &status) != 0)
-        return clsa_fail_io(error, "%s: cannot read its size", file->path);
-    if (!S_ISREG(status.st_mode) || status.st_size == 0 ||
-        (uintmax_t)status.st_size > SIZE_MAX / 4)
-        return clsa_fail(error, CLSA_ERR_UNSUPPORTED,
-                         "%s: is not a regular file with something in it",
-                         file->path);
-    void *base =
-        mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (base == MAP_FAILED)
-        return clsa_fail_io(error, "%s: cannot map it", file->path);
-    file->base = base;
-    file->size = (size_t)status.st_size;
-    return CLSA_OK;
-}
-
-static clsa_status open_file(struct clsa_st *st, const char *folder,
-                             const char *name, clsa_error *error)
-{
-    struct clsa_st_file *grown =
-        clsa_mem_resize(st->files, st->file_count + 1, sizeof *grown);
-    char *path = clsa_path_join(folder, name);
-    if (grown)
-        st->files = grown;
-    if (!grown || !path) {
-        clsa_mem_free(path);
-        return clsa_fail_memory(error, "files", st->file_count);
-    }
-    st->files[st->file_count++] = (struct clsa_st_file){.path = path};
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0)
-        return clsa_fail_io(error, "%s: cannot open it", path);
-    clsa_status status = map_file(&st->files[st->file_count - 1], fd, error);
-    close(fd);
-    return status;
-}
-
-static bool is_open(const struct clsa_st *st, const char *name)
-{
-    for (size_t i = 0; i < st->file_count; i++)
-        if (strcmp(base_name(st->files[i].path), name) == 0)
-            return true;
-    return false;
-}
-
-/* The files that the values of weight_map name, each once. */
-static clsa_status open_mapped(struct clsa_st *st, const char *folder,
-                               const char *path, const json_t *map,
-                               clsa_error *error)
-{
-    const char *tensor;
-    json_t *value;
-    if (!json_is_object(map))
-        return clsa_fail(error, CLSA_ERR_FORMAT,
-                         "%s: key 'weight_map' is no object", path);
-    json_object_foreach((json_t *)map, tensor, value)
-    {
-        const char *name = json_string_value(value);
-        if (!name || !*name || strchr(name, '/'))
-            return clsa_fail(error, CLSA_ERR_FORMAT,
-                             "%s: tensor '%.80s' is in no file of this folder",
-                             path, tensor);
-        if (is_open(st, name))
-            continue;
-        if (st->file_count == FILE_LIMIT)
-            return clsa_fail(error, CLSA_ERR_UNSUPPORTED,
-                             "%s: names more than %d files", path, FILE_LIMIT);
-        CLSA_TRY(open_file(st, folder, name, error));
-    }
-    return CLSA_OK;
-}
-
-static clsa_status open_shards(struct clsa_st *st, const char *folder,
-                               const char *path, clsa_error *error)
-{
-    json_t *index;
-    CLSA_TRY(clsa_json_load(&index, path, INDEX_LIMIT, error));
-    clsa_status status = open_mapped(
-        st, folder, path, json_object_get(index, "weight_map"), error);
-    json_decref(index);
-    return status;
-}
-
-static bool ends_in(const char *name, const char *end)
-{
-    const size_t n = strlen(name), m = strlen(end);
-    return n > m && strcmp(name + n - m, end) == 0;
-}
-
-/* What a folder without the usual names holds: the only safetensors file in
-   `name`, or a pickle. */
-static clsa_status search(const char *folder, char *name, size_t capacity,
-                          clsa_error *error)
-{
-    static const char *const pickles[] = {".bin", ".pt", ".pth", ".ckpt"};
-    char pickle[NAME_LIMIT + 1] = "";
-    int found = 0;
-    DIR *dir = opendir(folder);
-    if (!dir)
-        return clsa_fail_io(error, "%s: cannot read the folder", folder);
-    for (struct dirent *entry; (entry = readdir(dir));) {
-        for (size_t i = 0; i < sizeof pickles / sizeof *pickles; i++)
-            if (ends_in(entry->d_name, pickles[i]))
-                snprintf(pickle, sizeof pickle, "%.200s", entry->d_name);
-        if (ends_in(entry->d_name, ".safetensors") && ++found)
-            snprintf(name, capacity, "%s", entry->d_name);
-    }
-    closedir(dir);
-    if (found == 1)
-        return CLSA_OK;
-    if (found == 0 && *pickle)
-        return clsa_fail(error, CLSA_ERR_UNSUPPORTED,
-                         "%s/%s: is a torch pickle, which can run programs: "
-                         "export it with safetensors.torch.save_file("
-                         "torch.load(FILE, weights_only=True), "
-                         "\"model.safetensors\")",
-                         folder, pickle);
-    return clsa_fail(error, CLSA_ERR_UNSUPPORTED,
-                     found ? "%s: has several safetensors files but no "
-                             "model.safetensors.index.json"
-                           : "%s: has no model.safetensors",
-                     folder);
-}
-
-static clsa_status open_files(struct clsa_st *st, const char *folder,
-                              clsa_error *error)
-{
-    char name[256] = "model.safetensors";
-    char *whole = clsa_path_join(folder, name);
-    char *index = clsa_path_join(folder, "model.safetensors.index.json");
-    clsa_status status = CLSA_OK;
-    if (!whole || !index)
-        status = clsa_fail_memory(error, "a path", sizeof name);
-    else if (!clsa_path_exists(whole) && clsa_path_exists(index))
-        status = open_shards(st, folder, index, error);
-    else {
-        if (!clsa_path_exists(whole))
-            status = search(folder, name, sizeof name, error);
-        if (!status)
-            status = open_file(st, folder, name, error);
-    }
-    clsa_mem_free(whole);
-    clsa_mem_free(index);
-    return status;
-}
+/* ------------------------------------------------------------------- names */
 
 static int compare(const void *a, const void *b)
 {
@@ -319,16 +194,15 @@ static int compare(const void *a, const void *b)
                   ((const struct clsa_st_tensor *)b)->name);
 }
 
-static clsa_status read_headers(struct clsa_st *st, clsa_error *error)
+/* In the order of names, each of which is there once. */
+static clsa_status sort_names(struct clsa_st *st, clsa_error *error)
 {
-    for (size_t i = 0; i < st->file_count; i++)
-        CLSA_TRY(read_header(st, i, error));
     if (st->count > 0)
         qsort(st->tensors, st->count, sizeof *st->tensors, compare);
     for (size_t i = 1; i < st->count; i++)
         if (compare(&st->tensors[i - 1], &st->tensors[i]) == 0)
             return clsa_fail(error, CLSA_ERR_FORMAT,
-                             "%s: tensor '%s' is there twice",
+                             "%s: tensor '%s' appears twice",
                              st->tensors[i].file, st->tensors[i].name);
     return CLSA_OK;
 }
@@ -337,12 +211,29 @@ clsa_status clsa_st_open(struct clsa_st *st, const char *folder,
                          clsa_error *error)
 {
     *st = (struct clsa_st){.files = NULL};
-    clsa_status status = open_files(st, folder, error);
+    clsa_status status = clsa_st_open_files(st, folder, error);
+    for (size_t i = 0; !status && i < st->file_count; i++)
+        status = read_header(st, i, error);
     if (!status)
-        status = read_headers(st, error);
+        status = sort_names(st, error);
+    if (!status)
+        status = clsa_st_check_index(st, error);
     if (status)
         clsa_st_close(st);
     return status;
+}
+
+clsa_status clsa_st_strip(struct clsa_st *st, size_t size, const char *prefix,
+                          clsa_error *error)
+{
+    char start[CLSA_ST_NAME_LIMIT + 1];
+    snprintf(start, sizeof start, "%.*s", (int)size, prefix);
+    for (size_t i = 0; i < st->count; i++) {
+        char *name = st->tensors[i].name;
+        if (strncmp(name, start, size) == 0)
+            memmove(name, name + size, strlen(name + size) + 1);
+    }
+    return sort_names(st, error);
 }
 
 void clsa_st_close(struct clsa_st *st)
@@ -351,11 +242,13 @@ void clsa_st_close(struct clsa_st *st)
         clsa_mem_free(st->tensors[i].name);
     for (size_t i = 0; i < st->file_count; i++) {
         if (st->files[i].base)
-            munmap((void *)(uintptr_t)st->files[i].base, st->files[i].size);
+            clsa_file_unmap(st->files[i].base, st->files[i].size);
         clsa_mem_free(st->files[i].path);
     }
     clsa_mem_free(st->tensors);
     clsa_mem_free(st->files);
+    clsa_mem_free(st->index_path);
+    json_decref(st->index);
     *st = (struct clsa_st){.files = NULL};
 }
 

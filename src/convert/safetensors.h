@@ -9,10 +9,13 @@
 #ifndef CLSA_CONVERT_SAFETENSORS_H
 #define CLSA_CONVERT_SAFETENSORS_H
 
+#include <jansson.h>
 #include <stdbool.h>
 
 #include "simd/simd.h"
 #include "src/base/status.h"
+
+#define CLSA_ST_NAME_LIMIT 200 /* bytes of a name */
 
 struct clsa_st_tensor {
     char *name;
@@ -37,6 +40,8 @@ struct clsa_st {
     size_t file_count;
     struct clsa_st_tensor *tensors; /* sorted by name */
     size_t count, capacity;
+    char *index_path; /* of the index, or NULL */
+    json_t *index;
 };
 
 clsa_status clsa_st_open(struct clsa_st *st, const char *folder,
@@ -45,5 +50,18 @@ void clsa_st_close(struct clsa_st *st);
 
 /* NULL when there is none of that name. */
 struct clsa_st_tensor *clsa_st_find(const struct clsa_st *st, const char *name);
+
+/* Leaves out the first `size` bytes of all names that begin with these bytes
+   of `prefix`. */
+clsa_status clsa_st_strip(struct clsa_st *st, size_t size, const char *prefix,
+                          clsa_error *error);
+
+/* safetensors_files.c: maps the files of a folder. */
+clsa_status clsa_st_open_files(struct clsa_st *st, const char *folder,
+                               clsa_error *error);
+/* Every tensor that the index names has to be in the file that it names. */
+clsa_status clsa_st_check_index(const struct clsa_st *st, clsa_error *error);
+/* Takes the parts that wrappers add out of a name, in place. */
+void clsa_st_unwrap(char *name);
 
 #endif /* CLSA_CONVERT_SAFETENSORS_H */

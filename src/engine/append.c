@@ -1,47 +1,54 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * append: cuts what is to be read into steps. A prompt goes block by block
- * through one session; a batch is one step with a column per session.
+ * append: cuts what one session is to read into steps, a prompt block by block.
  */
 #include <string.h>
 
-#include "src/engine/step.h"
+#include "src/base/structs.h"
+#include "src/engine/append.h"
+#include "src/engine/backend_onednn.h"
 
 /* The tokens of one clsa_session_append that are still to be read. */
-struct reading {
+struct prompt {
     struct clsa_session *session;
     const int32_t *ids;
     size_t count, done;
-    const clsa_append *how;
-    size_t most_wanted; /* in one group */
-    struct clsa_products *self, *cross;
+    const clsa_append_options *how;
+    size_t group; /* outputs of one step, at most */
+    struct clsa_backend *stores, *outputs;
 };
 
-static clsa_status check_ids(const struct clsa_model *model, const int32_t *ids,
-                             size_t count, clsa_error *error)
+void clsa_append_options_init(clsa_append_options *options)
+{
+    *options = (clsa_append_options){.want = CLSA_WANT_LAST};
+}
+
+clsa_status clsa_append_check_ids(const struct clsa_model *model,
+                                  const int32_t *ids, size_t count,
+                                  clsa_error *error)
 {
     for (size_t i = 0; i < count; i++)
-        if (ids[i] < 0 || (uint32_t)ids[i] >= model->hp.vocab)
+        if (ids[i] < 0 || (uint32_t)ids[i] >= model->net.vocab)
             return clsa_fail(error, CLSA_ERR_ARGUMENT,
                              "token %zu: id %ld is not in the vocabulary "
                              "(0 to %u)",
-                             i, (long)ids[i], model->hp.vocab - 1);
+                             i, (long)ids[i], model->net.vocab - 1);
     return CLSA_OK;
 }
 
-static clsa_status check_room(const struct clsa_session *s, size_t count,
-                              clsa_error *error)
+clsa_status clsa_append_check_room(const struct clsa_session *s, size_t count,
+                                   clsa_error *error)
 {
     if (count <= s->context - s->length)
         return CLSA_OK;
     return clsa_fail(error, CLSA_ERR_FULL,
-                     "%zu tokens do not fit: the context holds %llu and has "
-                     "%llu already; open it with a larger context",
+                     "%zu tokens do not fit: the context holds %llu and "
+                     "already has %llu; open the session with a larger context",
                      count, (unsigned long long)s->context,
                      (unsigned long long)s->length);
 }
 
-static bool is_wanted(const struct reading *r, size_t i)
+static bool is_output(const struct prompt *r, size_t i)
 {
     switch (r->how->want) {
     case CLSA_WANT_LAST:
@@ -53,196 +60,291 @@ static bool is_wanted(const struct reading *r, size_t i)
     }
 }
 
-/* The working set of the j-th wanted column of a step. */
-static struct clsa_working_set *set_of(const struct reading *r, size_t j)
+/* The working set of the j-th output of a step, whose logits are wanted or
+   which belongs to a prompt. */
+static struct clsa_working_set *set_of(const struct prompt *r, size_t j,
+                                       bool wanted)
 {
     struct clsa_session *s = r->session;
-    if (s->policy.rows == 0)
+    if (clsa_policy_is_dense(&s->policy))
         return NULL;
-    return s->eval_sets && r->how->want == CLSA_WANT_MASK ? &s->eval_sets[j]
-                                                          : &s->set;
+    return s->output_sets && (!wanted || r->how->want == CLSA_WANT_MASK)
+               ? &s->output_sets[j]
+               : &s->set;
 }
 
-/* Whether the next step has all columns that it may: a block, or a token
-   where the policy wants each by itself. */
-static bool is_full(const struct reading *r, const struct clsa_step *step)
+/* Whether the next step has all tokens that it may: a block, or one if the
+   policy wants each by itself. */
+static bool is_full(const struct prompt *r, const struct clsa_step *step)
 {
     return step->n == r->session->prefill_block ||
            r->done + step->n == r->count ||
-           (step->m > 0 && clsa_session_streams(r->session));
+           (step->m > 0 && clsa_session_evicts(r->session)) ||
+           (step->n > 0 && clsa_session_selects_early(r->session) &&
+            (step->m == r->group ||
+             is_output(r, r->done + step->n) != is_output(r, r->done)));
 }
 
-/* Fills the columns of the next step. All are wanted where they run the
-   cross-decoder for what the policy learns there, and logits only where they
-   are. */
-static void plan_step(const struct reading *r, struct clsa_step *step)
+/* Fills in the tokens of the next step. If the policy learns from each, or
+   prompts are read under it, all are outputs, and logits are made only of those
+   that are wanted. */
+static void plan_step(const struct prompt *r, struct clsa_step *step)
 {
+    const bool all = clsa_session_evicts(r->session) ||
+                     clsa_session_prompts_select(r->session);
     struct clsa_scratch *scratch = r->session->model->scratch;
     *step = (struct clsa_step){
         .model = r->session->model,
-        .column = scratch->column,
-        .wanted = scratch->wanted,
-        .self = r->self,
-        .cross = r->cross,
+        .stage = CLSA_STAGE_ALL,
+        .token = scratch->token,
+        .output = scratch->output,
+        .stores = r->stores,
+        .outputs = r->outputs,
     };
     while (!is_full(r, step)) {
-        size_t i = r->done + step->n;
-        step->column[step->n] = (struct clsa_column){
+        const size_t i = r->done + step->n;
+        const bool output = is_output(r, i);
+        step->token[step->n] = (struct clsa_step_token){
             .session = r->session,
             .position = r->session->length + step->n,
             .id = r->ids[i],
         };
-        if (is_wanted(r, i) || clsa_session_streams(r->session)) {
-            step->no_logits = !is_wanted(r, i);
-            step->column[step->n].set = set_of(r, step->m % r->most_wanted);
-            step->wanted[step->m++] = step->n;
+        if (output || all) {
+            step->stage = output ? CLSA_STAGE_ALL : CLSA_STAGE_LAYERS;
+            step->outputs = output ? r->outputs : r->stores;
+            step->token[step->n].set = set_of(r, step->m % r->group, output);
+            step->output[step->m++] = step->n;
         }
         step->n++;
     }
+    if (step->m == 0)
+        step->stage = CLSA_STAGE_STORES;
 }
 
-/* What a session remembers of its last wanted column. */
-static void keep_results(const struct clsa_step *step, size_t i)
+/* Rows that a layer which reads a cache has read for an output. */
+static uint64_t rows_of(const struct clsa_step_token *token,
+                        const struct clsa_layer *layer)
 {
-    const struct clsa_column *column = &step->column[step->wanted[i]];
-    struct clsa_session *s = column->session;
-    size_t vocab = s->model->hp.vocab;
+    const struct clsa_policy *policy = &token->session->policy;
+    const struct clsa_network *net = &token->session->model->net;
+    if (clsa_policy_reads_all(policy, net, layer, token->position))
+        return token->position + 1;
+    return layer < net->layers + net->first_site && policy->first_rows
+               ? policy->first_rows
+               : policy->rows;
+}
+
+/* The same on average over these layers. */
+static uint64_t mean_rows(const struct clsa_step_token *token)
+{
+    const struct clsa_network *net = &token->session->model->net;
+    const uint64_t n = net->reader_count;
+    uint64_t sum = 0;
+    if (!token->set)
+        return token->position + 1;
+    if (!clsa_policy_mixes(&token->session->policy, net))
+        return token->set->n;
+    for (uint32_t i = 0; i < net->layer_count; i++)
+        if (clsa_layer_reads_cache(net, &net->layers[i]))
+            sum += rows_of(token, &net->layers[i]);
+    return (sum + n / 2) / n;
+}
+
+/* Marks the layers that have read every row for the last output. */
+static void mark_whole_layers(const struct clsa_step_token *token)
+{
+    struct clsa_session *s = token->session;
+    const struct clsa_network *net = &s->model->net;
+    if (!token->set || !clsa_policy_mixes(&s->policy, net))
+        return;
+    for (uint32_t i = 0; i < net->layer_count; i++) {
+        const struct clsa_layer *l = &net->layers[i];
+        if (clsa_layer_reads_cache(net, l) &&
+            clsa_policy_reads_all(&s->policy, net, l, token->position))
+            s->layer_count[l->reader] = CLSA_ALL_ROWS;
+    }
+}
+
+static void count_rows(const struct clsa_step_token *token)
+{
+    token->session->rows_read = mean_rows(token);
+    token->session->outputs++;
+    token->session->output_rows += token->session->rows_read;
+}
+
+void clsa_append_keep_results(const struct clsa_step *step, size_t i)
+{
+    const struct clsa_step_token *token = clsa_output(step, i);
+    struct clsa_session *s = token->session;
+    const struct clsa_network *net = &s->model->net;
+    size_t vocab = net->vocab;
     memcpy(s->logits, step->model->scratch->logits + i * vocab,
            vocab * sizeof *s->logits);
     s->has_logits = true;
-    s->last_rows = column->set ? column->set->rows : NULL;
-    s->last_count = column->set ? column->set->n : 0;
-    s->rows_read = column->set ? column->set->n : column->position + 1;
-    s->rows_changed = column->set ? column->set->changed : 0;
+    const bool rows =
+        token->set &&
+        !clsa_policy_reads_all(&s->policy, net, &net->layers[net->last_reader],
+                               token->position);
+    s->last_rows = rows ? token->set->rows : NULL;
+    s->last_count = rows ? token->set->n : 0;
+    mark_whole_layers(token);
+    count_rows(token);
+    s->rows_changed = token->set ? token->set->changed : 0;
     memcpy(s->phase_ms, step->phase_ms, sizeof s->phase_ms);
 }
 
-/* The next `count` columns of a step are read, the wanted ones have logits. */
-static void finish_columns(struct reading *r, const struct clsa_step *step,
-                           size_t count)
+/* The next `count` tokens are read, the outputs of the step have logits. */
+static void finish_tokens(struct prompt *r, const struct clsa_step *step,
+                          size_t count)
 {
     struct clsa_session *s = r->session;
-    size_t vocab = s->model->hp.vocab;
+    size_t vocab = s->model->net.vocab;
     memcpy(s->tokens + s->length, r->ids + r->done, count * sizeof *s->tokens);
     s->length += count;
     r->done += count;
-    if (clsa_session_streams(s))
-        clsa_cache_drop(&s->cache);
-    for (size_t i = 0; !step->no_logits && i < step->m; i++)
+    if (clsa_session_evicts(s))
+        clsa_stores_drop(&s->stores);
+    if (step->stage != CLSA_STAGE_ALL && step->stage != CLSA_STAGE_OUTPUTS)
+        return;
+    for (size_t i = 0; i < step->m; i++) {
+        if (i + 1 < step->m)
+            count_rows(clsa_output(step, i));
         if (r->how->on_logits)
-            r->how->on_logits(r->how->user,
-                              step->column[step->wanted[i]].position,
+            r->how->on_logits(r->how->user, clsa_output(step, i)->position,
                               s->model->scratch->logits + i * vocab);
-    if (step->m && !step->no_logits)
-        keep_results(step, step->m - 1);
+    }
+    clsa_append_keep_results(step, step->m - 1);
 }
 
-/* Runs a step; its last `rest` columns are taken back when that fails. */
-static clsa_status run_step(const struct reading *r, struct clsa_step *step,
-                            size_t rest, clsa_error *error)
+clsa_status clsa_append_stopped(struct clsa_session *session, size_t done,
+                                size_t count, clsa_error *error)
 {
-    struct clsa_products *products = r->session->model->products;
-    clsa_step_run(step);
-    if ((!r->self && !r->cross) || !clsa_products_failed(products))
+    clsa_session_undo(session);
+    atomic_store_explicit(&session->cancelled, false, memory_order_relaxed);
+    return clsa_fail(error, CLSA_ERR_STOPPED,
+                     "cancelled after %zu of %zu tokens", done, count);
+}
+
+/* Runs a step; what it leaves is taken back if that fails. */
+static clsa_status run_step(const struct prompt *r, struct clsa_step *step,
+                            clsa_error *error)
+{
+    struct clsa_onednn *onednn = r->session->model->onednn;
+    step->stopped = clsa_step_cancelled(step);
+    if (!step->stopped)
+        clsa_step_run(step);
+    if (step->stopped)
+        return clsa_append_stopped(r->session, r->done, r->count, error);
+    if ((!r->stores->onednn && !r->outputs->onednn) ||
+        !clsa_onednn_failed(onednn))
         return CLSA_OK;
-    clsa_session_undo(r->session, rest);
+    clsa_session_undo(r->session);
     return clsa_fail(error, CLSA_ERR_MEMORY,
                      "oneDNN had no memory for a product, after %zu of %zu "
                      "tokens",
                      r->done, r->count);
 }
 
-static clsa_status tell_progress(const struct reading *r, size_t rest,
-                                 clsa_error *error)
+static clsa_status tell_progress(const struct prompt *r, clsa_error *error)
 {
     if (!r->how->on_progress ||
         !r->how->on_progress(r->how->user, r->done, r->count) ||
         r->done == r->count)
         return CLSA_OK;
-    clsa_session_undo(r->session, rest);
+    clsa_session_undo(r->session);
     return clsa_fail(error, CLSA_ERR_STOPPED, "stopped after %zu of %zu tokens",
                      r->done, r->count);
 }
 
-/* Columns are read once; the wanted ones go on in groups that there are working
-   sets for. */
-static clsa_status read_block(struct reading *r, clsa_error *error)
+/* A block whose outputs fit in one step. */
+static clsa_status read_at_once(struct prompt *r, struct clsa_step *step,
+                                clsa_error *error)
 {
-    struct clsa_step step;
-    plan_step(r, &step);
-    const size_t wanted = step.m, most = r->most_wanted;
-    size_t at = 0, rest = step.n;
-    if (wanted > most) {
-        step.m = 0;
-        CLSA_TRY(run_step(r, &step, rest, error));
-        step.is_read = true;
+    CLSA_TRY(run_step(r, step, error));
+    finish_tokens(r, step, step->n);
+    return tell_progress(r, error);
+}
+
+/* All tokens run up to the last store, then the outputs go on in groups that
+   there are working sets for. */
+static clsa_status read_in_groups(struct prompt *r, struct clsa_step *step,
+                                  clsa_error *error)
+{
+    const size_t outputs = step->m;
+    size_t read = 0; /* tokens of the block */
+    step->m = 0;
+    step->stage = CLSA_STAGE_STORES;
+    CLSA_TRY(run_step(r, step, error));
+    step->stage = CLSA_STAGE_OUTPUTS;
+    for (size_t at = 0; at < outputs; at += step->m, step->output += step->m) {
+        step->m = outputs - at < r->group ? outputs - at : r->group;
+        CLSA_TRY(run_step(r, step, error));
+        size_t end =
+            at + step->m == outputs ? step->n : step->output[step->m - 1] + 1;
+        finish_tokens(r, step, end - read);
+        read = end;
+        CLSA_TRY(tell_progress(r, error));
     }
-    do {
-        step.m = wanted - at < most ? wanted - at : most;
-        CLSA_TRY(run_step(r, &step, rest, error));
-        at += step.m;
-        size_t count = rest;
-        if (at < wanted)
-            count -= step.n - 1 - step.wanted[step.m - 1];
-        rest -= count;
-        finish_columns(r, &step, count);
-        step.wanted += step.m;
-        CLSA_TRY(tell_progress(r, rest, error));
-    } while (at < wanted);
     return CLSA_OK;
 }
 
-static clsa_status read_all(struct reading *r, clsa_error *error)
+static clsa_status read_all(struct prompt *r, clsa_error *error)
 {
     uint64_t block = r->session->prefill_block;
     while (r->done < r->count) {
         uint64_t rest = r->count - r->done;
-        CLSA_TRY(clsa_cache_reserve(&r->session->cache,
-                                    rest < block ? rest : block, error));
-        CLSA_TRY(read_block(r, error));
+        struct clsa_step step;
+        CLSA_TRY(clsa_stores_reserve(&r->session->stores,
+                                     rest < block ? rest : block, error));
+        plan_step(r, &step);
+        CLSA_TRY(step.m > r->group ? read_in_groups(r, &step, error)
+                                   : read_at_once(r, &step, error));
     }
     return CLSA_OK;
 }
 
 /* Who multiplies is decided by the whole append: blocks do not show. */
-static clsa_status choose_products(struct reading *r, clsa_error *error)
+static clsa_status choose_backends(struct prompt *r, clsa_error *error)
 {
     struct clsa_session *s = r->session;
-    size_t wanted = 0;
-    if (s->path == CLSA_PATH_OWN || r->count < CLSA_PRODUCT_LEAST ||
-        clsa_session_streams(s))
+    size_t outputs = 0;
+    r->stores = r->outputs = &s->model->native;
+    if (s->prefill == CLSA_PREFILL_NATIVE || r->count < CLSA_GEMM_TOKENS_MIN ||
+        clsa_session_evicts(s))
         return CLSA_OK;
     for (size_t i = 0; i < r->count; i++)
-        wanted += is_wanted(r, i);
-    bool cross = wanted >= CLSA_PRODUCT_LEAST;
-    CLSA_TRY(clsa_products_reserve(s->model, s->path, s->prefill_block, cross,
-                                   error));
-    r->self = s->model->products;
-    r->cross = cross ? s->model->products : NULL;
+        outputs += is_output(r, i) || clsa_session_prompts_select(s);
+    bool many = outputs >= CLSA_GEMM_TOKENS_MIN;
+    CLSA_TRY(clsa_prefill_reserve(s, many, error));
+    if (s->prefill == CLSA_PREFILL_NATIVE)
+        return CLSA_OK;
+    r->stores = clsa_onednn_backend(s->model->onednn);
+    if (many)
+        r->outputs = r->stores;
     return CLSA_OK;
 }
 
-/* Columns take what is left when the tokens have their rows. */
-static clsa_status open_columns(struct reading *r, clsa_error *error)
+/* Outputs take what is left when the tokens have their rows. */
+static clsa_status open_outputs(struct prompt *r, clsa_error *error)
 {
     struct clsa_session *s = r->session;
-    if (!clsa_session_streams(s))
-        CLSA_TRY(clsa_cache_reserve(&s->cache, r->count, error));
-    r->most_wanted = clsa_step_most_wanted(s);
-    return clsa_session_eval_open(s, r->most_wanted, error);
+    if (!clsa_session_evicts(s))
+        CLSA_TRY(clsa_stores_reserve(&s->stores, r->count, error));
+    r->group = clsa_outputs_most(s);
+    return clsa_session_open_outputs(s, r->group, error);
 }
 
 clsa_status clsa_session_append(clsa_session *session, const int32_t *ids,
-                                size_t count, const clsa_append *how,
+                                size_t count, const clsa_append_options *how,
                                 clsa_error *error)
 {
-    static const clsa_append last = {.want = CLSA_WANT_LAST};
-    struct reading r = {
+    static const clsa_append_options last = {.want = CLSA_WANT_LAST};
+    struct prompt r = {
         .session = session,
         .ids = ids,
         .count = count,
         .how = how ? how : &last,
-        .most_wanted = 1,
+        .group = 1,
     };
     if (count == 0)
         return clsa_fail(error, CLSA_ERR_ARGUMENT,
@@ -250,97 +352,45 @@ clsa_status clsa_session_append(clsa_session *session, const int32_t *ids,
     if (r.how->want == CLSA_WANT_MASK && !r.how->mask)
         return clsa_fail(error, CLSA_ERR_ARGUMENT,
                          "CLSA_WANT_MASK without a mask");
-    CLSA_TRY(check_ids(session->model, ids, count, error));
-    CLSA_TRY(check_room(session, count, error));
-    if (r.how->want == CLSA_WANT_MASK)
-        CLSA_TRY(open_columns(&r, error));
+    CLSA_CHECK_RESERVED(r.how, "clsa_append_options", error);
+    CLSA_TRY(clsa_append_check_ids(session->model, ids, count, error));
+    CLSA_TRY(clsa_append_check_room(session, count, error));
+    CLSA_TRY(clsa_team_ready(session->model->team, error));
+    if (r.how->want == CLSA_WANT_MASK ||
+        (count > 1 && clsa_session_prompts_select(session)))
+        CLSA_TRY(open_outputs(&r, error));
     CLSA_TRY(clsa_scratch_reserve(session->model, session->prefill_block,
-                                  r.most_wanted, session, error));
-    CLSA_TRY(choose_products(&r, error));
+                                  r.group, session, error));
+    CLSA_TRY(choose_backends(&r, error));
     session->has_logits = false;
     return read_all(&r, error);
 }
 
 void clsa_session_refill(struct clsa_session *session)
 {
-    struct clsa_scratch *scratch = session->model->scratch;
-    const bool many =
-        session->length - session->window.end >= CLSA_PRODUCT_LEAST;
-    while (session->window.end < session->length) {
-        uint64_t first = session->window.end, rest = session->length - first;
+    struct clsa_model *model = session->model;
+    uint64_t first = clsa_stores_end(&session->stores, session->length), rest;
+    struct clsa_backend *backend =
+        session->length - first >= CLSA_GEMM_TOKENS_MIN &&
+                session->prefill != CLSA_PREFILL_NATIVE
+            ? clsa_onednn_backend(model->onednn)
+            : &model->native;
+    for (; (rest = session->length - first) > 0;
+         first = clsa_stores_end(&session->stores, session->length)) {
         struct clsa_step step = {
-            .model = session->model,
-            .column = scratch->column,
-            .windows_only = true,
-            .self = many && session->path != CLSA_PATH_OWN
-                        ? session->model->products
-                        : NULL,
+            .model = model,
+            .stage = CLSA_STAGE_REFILL,
+            .token = model->scratch->token,
+            .stores = backend,
+            .outputs = backend,
         };
         for (; step.n < rest && step.n < session->prefill_block; step.n++)
-            step.column[step.n] = (struct clsa_column){
+            step.token[step.n] = (struct clsa_step_token){
                 .session = session,
                 .position = first + step.n,
                 .id = session->tokens[first + step.n],
             };
         clsa_step_run(&step);
     }
-    clsa_window_restarted(&session->window);
-}
-
-static clsa_status check_batch(clsa_session *const *sessions,
-                               const int32_t *ids, size_t count,
-                               clsa_error *error)
-{
-    if (count < 1 || count > CLSA_BATCH_MAX)
-        return clsa_fail(error, CLSA_ERR_ARGUMENT,
-                         "a batch of %zu sessions: use 1 to %d", count,
-                         CLSA_BATCH_MAX);
-    for (size_t i = 0; i < count; i++) {
-        if (sessions[i]->model != sessions[0]->model)
-            return clsa_fail(error, CLSA_ERR_ARGUMENT,
-                             "batch: session %zu is of another model", i);
-        for (size_t j = 0; j < i; j++)
-            if (sessions[i] == sessions[j])
-                return clsa_fail(error, CLSA_ERR_ARGUMENT,
-                                 "batch: sessions %zu and %zu are the same", j,
-                                 i);
-        CLSA_TRY(check_room(sessions[i], 1, error));
-    }
-    return check_ids(sessions[0]->model, ids, count, error);
-}
-
-clsa_status clsa_batch_append(clsa_session *const *sessions, const int32_t *ids,
-                              size_t count, clsa_error *error)
-{
-    CLSA_TRY(check_batch(sessions, ids, count, error));
-    struct clsa_model *model = sessions[0]->model;
-    for (size_t i = 0; i < count; i++) {
-        CLSA_TRY(clsa_scratch_reserve(model, count, count, sessions[i], error));
-        CLSA_TRY(clsa_cache_reserve(&sessions[i]->cache, 1, error));
-    }
-    struct clsa_step step = {
-        .model = model,
-        .column = model->scratch->column,
-        .wanted = model->scratch->wanted,
-        .n = count,
-        .m = count,
-    };
-    for (size_t i = 0; i < count; i++) {
-        struct clsa_session *s = sessions[i];
-        step.column[i] = (struct clsa_column){
-            .session = s,
-            .position = s->length,
-            .id = ids[i],
-            .set = s->policy.rows == 0 ? NULL : &s->set,
-        };
-        step.wanted[i] = i;
-    }
-    clsa_step_run(&step);
-    for (size_t i = 0; i < count; i++) {
-        sessions[i]->tokens[sessions[i]->length++] = ids[i];
-        keep_results(&step, i);
-        if (clsa_session_streams(sessions[i]))
-            clsa_cache_drop(&sessions[i]->cache);
-    }
-    return CLSA_OK;
+    clsa_stores_refilled(&session->stores);
 }

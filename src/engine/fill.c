@@ -4,7 +4,9 @@
  * in place of computed ones. Values have the variance of real ones: K is
  * normed, V and index keys are products of a normed vector.
  */
+#include "clsa_bench.h"
 #include "src/base/mem.h"
+#include "src/base/minmax.h"
 #include "src/base/random.h"
 #include "src/engine/session.h"
 
@@ -15,65 +17,99 @@ struct fill {
     struct clsa_session *session;
     uint64_t tokens, seed;
     uint64_t first, count; /* rows to make now */
-    float *rows;           /* [threads][2 g e + e_i] */
+    size_t values;         /* of a row, in the widest cache */
+    float *rows;           /* [threads][values] */
 };
 
-static size_t row_values(const struct clsa_hparams *hp)
+static size_t row_values(const struct clsa_cache_layout *l)
 {
-    return 2 * (size_t)hp->cross.g * hp->cross.e + hp->index_size;
+    return 2 * (size_t)l->kv_heads * l->head_dim + l->index_dim;
 }
 
-static void fill_cache(const struct fill *f, const struct clsa_worker *w)
+/* Seed of a store: caches after the first have another. */
+static uint64_t seed_of(const struct fill *f, size_t store)
+{
+    const struct clsa_stores *s = &f->session->stores;
+    return &s->store[store].cache == clsa_stores_cache(s) ? f->seed
+                                                          : f->seed + store;
+}
+
+static void fill_cache(const struct fill *f, const struct clsa_worker *w,
+                       size_t store)
 {
     struct clsa_session *s = f->session;
-    const struct clsa_hparams *hp = &s->model->hp;
-    const size_t n = row_values(hp), ge = (size_t)hp->cross.g * hp->cross.e;
-    float *row = f->rows + w->id * n;
-    size_t begin, end;
-    clsa_share(w, (size_t)f->count, &begin, &end);
-    for (size_t i = (size_t)f->first + begin; i < f->first + end; i++) {
-        uint64_t stream = clsa_random_stream(f->seed, i);
-        clsa_random_floats(row, n, stream, CLSA_RANDOM_UNIT);
-        clsa_cache_write(&s->cache, s->model->simd, i, row, row + ge,
-                         hp->index_size ? row + 2 * ge : NULL);
-        s->tokens[i] = (int32_t)(clsa_random_bits(~stream, 0) % hp->vocab);
-    }
+    struct clsa_cache *cache = &s->stores.store[store].cache;
+    const struct clsa_cache_layout *l = &cache->layout;
+    const size_t ge = (size_t)l->kv_heads * l->head_dim;
+    const uint64_t seed = seed_of(f, store);
+    float *row = f->rows + w->id * f->values;
+    struct clsa_loop loop = clsa_loop(w, (size_t)f->count);
+    while (clsa_loop_next(&loop))
+        for (size_t j = loop.begin; j < loop.end; j++) {
+            const uint64_t i = f->first + j;
+            clsa_random_floats(row, row_values(l), clsa_random_stream(seed, i),
+                               CLSA_RANDOM_UNIT);
+            clsa_cache_write(cache, s->model->simd, i, row, row + ge,
+                             l->index_dim ? row + 2 * ge : NULL);
+        }
 }
 
-/* Rows 0..count-1 of every strip: a window that begins with the first one the
-   next token sees. */
-static void fill_windows(const struct fill *f, const struct clsa_worker *w,
-                         size_t count)
+static void fill_tokens(const struct fill *f, const struct clsa_worker *w)
 {
-    struct clsa_window *window = &f->session->window;
-    size_t begin, end, strips = (size_t)window->layers * 2 * window->g;
-    clsa_share(w, strips, &begin, &end);
-    for (size_t i = begin; i < end; i++)
-        clsa_random_floats(window->rows + i * window->capacity * window->e,
-                           count * window->e, clsa_random_stream(~f->seed, i),
-                           CLSA_RANDOM_UNIT);
+    struct clsa_session *s = f->session;
+    struct clsa_loop loop = clsa_loop(w, (size_t)f->count);
+    while (clsa_loop_next(&loop))
+        for (size_t j = loop.begin; j < loop.end; j++) {
+            const uint64_t i = f->first + j;
+            const uint64_t stream = clsa_random_stream(f->seed, i);
+            s->tokens[i] =
+                (int32_t)(clsa_random_bits(~stream, 0) % s->model->net.vocab);
+        }
 }
 
-/* Rows that the windows keep of the tokens. */
-static size_t window_rows(const struct fill *f)
+/* A window that begins with the first row that the next token sees. `plane`:
+   number of its first plane among the planes of all windows. */
+static void fill_window(const struct fill *f, const struct clsa_worker *w,
+                        struct clsa_window *window, size_t plane)
 {
-    uint64_t most = f->session->window.size - 1;
-    return (size_t)(f->tokens < most ? f->tokens : most);
+    const size_t count = (size_t)(window->end - window->base);
+    struct clsa_loop loop = clsa_loop(w, 2 * (size_t)window->kv_heads);
+    while (clsa_loop_next(&loop))
+        for (size_t i = loop.begin; i < loop.end; i++)
+            clsa_random_floats(
+                window->rows + i * window->capacity * window->head_dim,
+                count * window->head_dim,
+                clsa_random_stream(~f->seed, plane + i), CLSA_RANDOM_UNIT);
 }
 
 static void work(void *context, struct clsa_worker *w)
 {
     const struct fill *f = context;
-    fill_cache(f, w);
-    if (f->first + f->count == f->tokens)
-        fill_windows(f, w, window_rows(f));
+    const struct clsa_stores *stores = &f->session->stores;
+    const bool last = f->first + f->count == f->tokens;
+    size_t plane = 0, head = 0;
+    fill_tokens(f, w);
+    for (size_t i = 0; i < stores->count; i++) {
+        struct clsa_store *s = &stores->store[i];
+        if (s->kind == CLSA_STORE_CACHE) {
+            fill_cache(f, w, i);
+        } else if (s->kind == CLSA_STORE_WINDOW && last) {
+            fill_window(f, w, &s->window, plane);
+            plane += 2 * (size_t)s->window.kv_heads;
+        } else if (s->kind == CLSA_STORE_STATE && last) {
+            struct clsa_loop loop = clsa_loop(w, 1);
+            while (clsa_loop_next(&loop))
+                clsa_state_fill(&s->state, f->tokens, f->seed, head);
+            head += s->state.heads;
+        }
+    }
 }
 
 /* Some rows at a time; the caller may stop it between them. */
 static clsa_status fill_all(struct fill *f, clsa_error *error)
 {
     const struct clsa_model *model = f->session->model;
-    const uint64_t most = SLAB / row_values(&model->hp) + 1;
+    const uint64_t most = SLAB / (f->values + 1) + 1;
     for (; f->first < f->tokens; f->first += f->count) {
         f->count = f->tokens - f->first;
         if (f->count > most)
@@ -104,25 +140,59 @@ static clsa_status check_fill(const struct clsa_session *s, uint64_t tokens,
     return CLSA_OK;
 }
 
+/* Windows hold the last rows of the tokens. */
+static void place_windows(const struct fill *f)
+{
+    const struct clsa_stores *stores = &f->session->stores;
+    for (size_t i = 0; i < stores->count; i++) {
+        struct clsa_window *w = &stores->store[i].window;
+        if (stores->store[i].kind != CLSA_STORE_WINDOW)
+            continue;
+        const uint64_t most = w->size - 1;
+        const uint64_t count = clsa_min_u64(f->tokens, most);
+        w->base = w->exact = f->tokens - count;
+        w->end = f->tokens;
+    }
+}
+
+static void measure(struct fill *f)
+{
+    const struct clsa_stores *stores = &f->session->stores;
+    for (size_t i = 0; i < stores->count; i++)
+        if (stores->store[i].kind == CLSA_STORE_CACHE) {
+            size_t n = row_values(&stores->store[i].cache.layout);
+            f->values = clsa_max(n, f->values);
+        }
+}
+
+static clsa_status fill_session(struct fill *f, clsa_error *error)
+{
+    struct clsa_session *s = f->session;
+    const size_t bytes =
+        clsa_team_size(s->model->team) * (f->values + 1) * sizeof *f->rows;
+    CLSA_TRY(clsa_stores_reserve(&s->stores, f->tokens, error));
+    if (!(f->rows = clsa_mem_map(bytes)))
+        return clsa_fail_memory(error, "random rows", bytes);
+    place_windows(f);
+    clsa_status status = fill_all(f, error);
+    clsa_mem_unmap(f->rows, bytes);
+    return status;
+}
+
 clsa_status clsa_session_fill_random(clsa_session *session, uint64_t tokens,
                                      uint64_t seed, clsa_error *error)
 {
-    struct clsa_team *team = session->model->team;
     struct fill f = {.session = session, .tokens = tokens, .seed = seed};
-    size_t bytes =
-        clsa_team_size(team) * row_values(&session->model->hp) * sizeof *f.rows;
     CLSA_TRY(check_fill(session, tokens, error));
-    CLSA_TRY(clsa_cache_reserve(&session->cache, tokens, error));
-    if (!(f.rows = clsa_mem_map(bytes)))
-        return clsa_fail_memory(error, "random rows", bytes);
-    clsa_status status = fill_all(&f, error);
-    clsa_mem_unmap(f.rows, bytes);
-    if (status)
+    CLSA_TRY(clsa_team_ready(session->model->team, error));
+    measure(&f);
+    clsa_status status = fill_session(&f, error);
+    if (status) {
+        clsa_stores_truncate(&session->stores, 0);
         return status;
-    clsa_retention_fill(&session->retention, tokens, seed);
-    session->length = session->cache.length = tokens;
-    session->window.base = session->window.exact = tokens - window_rows(&f);
-    session->window.end = tokens;
+    }
+    clsa_stores_written(&session->stores, tokens - 1);
+    session->length = tokens;
     if (session->policy.type->filled)
         session->policy.type->filled(session);
     session->has_logits = false;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * retention: the self-decoder layers of classic YOCO, which take the place of
- * windowed attention, and the state that they carry from token to token. In
- * the way of a token: the first line, instead of the windows.
+ * retention: the state that a layer of gated retention (arXiv 2405.05254,
+ * section 3.1) carries from token to token.
  *
  * Per head, R_t = exp(a_t) R_(t-1) + k_t v_t^T / sqrt(e) and out_t = q_t R_t.
  * Positions are cut into chunks of CLSA_CHUNK, at multiples of it: R is kept
@@ -15,8 +14,8 @@
  * which is the same for a token alone and for one of many. R moves on when the
  * chunk is full.
  *
- *   per layer and head:  sum [CHUNK] f64, R^T [e][e], k [CHUNK][e],
- *                        v^T [e][CHUNK] f32
+ *   per head:  sum [CHUNK] f64, R^T [e][e], k [CHUNK][e],
+ *              v^T [e][CHUNK] f32
  */
 #ifndef CLSA_ENGINE_RETENTION_H
 #define CLSA_ENGINE_RETENTION_H
@@ -25,13 +24,14 @@
 #include <stdint.h>
 
 #include "src/base/status.h"
-#include "src/model/hparams.h"
+#include "src/model/network.h"
 
 #define CLSA_CHUNK 64 /* positions; a multiple of 8 */
 
-struct clsa_retention {
-    uint32_t layers, h, e; /* layers 0: the model has windows instead */
-    unsigned char *state;  /* [layers][h][clsa_retention_head_bytes] */
+struct clsa_state {
+    uint32_t heads, head_dim;
+    uint64_t end;          /* positions that it has seen */
+    unsigned char *memory; /* [heads][clsa_retention_head_bytes] */
     size_t bytes;
 };
 
@@ -41,29 +41,33 @@ static inline size_t clsa_retention_head_bytes(size_t e)
            (e * e + 2 * e * CLSA_CHUNK) * sizeof(float);
 }
 
-/* Floats that a thread needs for the columns of a chunk. */
+/* Floats that a thread needs for the tokens of a chunk. */
 static inline size_t clsa_retention_scratch(size_t e)
 {
     return 3 * e * CLSA_CHUNK + CLSA_CHUNK * CLSA_CHUNK + e * e;
 }
 
-clsa_status clsa_retention_open(struct clsa_retention *retention,
-                                const struct clsa_hparams *hp,
-                                clsa_error *error);
-void clsa_retention_close(struct clsa_retention *retention);
-void clsa_retention_copy(struct clsa_retention *to,
-                         const struct clsa_retention *from);
+/* The state before the first token: zeros. */
+clsa_status clsa_state_open(struct clsa_state *state,
+                            const struct clsa_store_plan *plan,
+                            clsa_error *error);
+void clsa_state_close(struct clsa_state *state);
+void clsa_state_copy(struct clsa_state *to, const struct clsa_state *from);
 
-/*
- * Forget positions from `length` on, `end` having been read. False when that
- * reaches back into a chunk that R holds already: the state then is that of no
- * token at all.
- */
-bool clsa_retention_truncate(struct clsa_retention *retention, uint64_t end,
-                             uint64_t length);
+/* Whether positions from `length` on can be forgotten: not if R holds some of
+   them already. */
+static inline bool clsa_state_reaches(const struct clsa_state *state,
+                                      uint64_t length)
+{
+    return length >= state->end / CLSA_CHUNK * CLSA_CHUNK;
+}
 
-/* What `tokens` random tokens may leave in the state of none: for fill.c. */
-void clsa_retention_fill(struct clsa_retention *retention, uint64_t tokens,
-                         uint64_t seed);
+/* Forget them, or with `kept` false all positions; then `end` is 0. */
+void clsa_state_cut(struct clsa_state *state, uint64_t end, bool kept);
+
+/* What `tokens` random tokens may leave in an empty state: for fill.c. The
+   values are those of heads `first`, `first` + 1, ... of a seed. */
+void clsa_state_fill(struct clsa_state *state, uint64_t tokens, uint64_t seed,
+                     uint64_t first);
 
 #endif /* CLSA_ENGINE_RETENTION_H */

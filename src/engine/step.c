@@ -1,67 +1,99 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The parallel region of a step. */
+/* What is around a forward pass: its clock, who cancels it, and the lengths of
+   caches after it. */
+#include <string.h>
 #include <time.h>
 
-#include "src/engine/products.h"
 #include "src/engine/step.h"
 
-/* What all activations are brought into a form for; NULL: own kernels. */
-static void use_products(struct clsa_step *step, struct clsa_products *products)
+static double now_ms(void)
 {
-    struct clsa_scratch *s = step->model->scratch;
-    s->norm.form = s->mix.form = s->ffn.form = products;
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
-/* From the tokens to their rows in the cache. */
-static void read_columns(struct clsa_step *step, const struct clsa_worker *w)
+void clsa_step_clock(const struct clsa_pass *p, enum clsa_phase phase)
 {
-    clsa_self_decoder(step, w);
-    if (step->windows_only)
+    if (p->w->id != 0)
         return;
-    clsa_shared_rows(step, w);
-    clsa_step_clock(step, w, CLSA_PHASE_ROWS);
+    const double now = now_ms();
+    p->step->phase_ms[phase] += now - p->step->clock;
+    p->step->clock = now;
 }
 
-static void work(void *context, struct clsa_worker *w)
-{
-    struct clsa_step *step = context;
-    if (step->self || step->cross)
-        clsa_gemm_alone();
-    if (!step->is_read)
-        read_columns(step, w);
-    if (step->m == 0)
-        return;
-    if (step->self != step->cross) {
-        if (w->id == 0)
-            use_products(step, step->cross);
-        clsa_barrier(w);
-    }
-    clsa_route(step, w);
-    clsa_cross_decoder(step, w);
-    if (!step->no_logits)
-        clsa_head(step, w);
-}
-
-/* Scales of a column lie as close as its step allows: far apart, by a power of
+/* Scales of a token lie as close as its step allows: far apart, by a power of
    two, they would share a few sets of the cache. */
-static void pack_scales(struct clsa_scratch *scratch, size_t n)
+static void pack_scales(struct clsa_scratch *s, size_t n)
 {
-    scratch->norm.ldd = scratch->mix.ldd = scratch->ffn.ldd = n;
+    s->norm.ldd = s->attn_out.ldd = s->ffn.ldd = n;
+}
+
+/* The rows that the step has written belong to the caches now. */
+static void extend_caches(const struct clsa_step *step)
+{
+    for (size_t t = 0; t < step->n; t++)
+        clsa_stores_written(&step->token[t].session->stores,
+                            step->token[t].position);
+}
+
+size_t clsa_step_run_length(const struct clsa_step *step, size_t t)
+{
+    size_t run = 1;
+    while (t + run < step->n &&
+           step->token[t + run].session == step->token[t].session)
+        run++;
+    return run;
+}
+
+bool clsa_step_cancelled(const struct clsa_step *step)
+{
+    for (size_t t = 0; t < step->n; t += clsa_step_run_length(step, t))
+        if (clsa_session_cancelled(step->token[t].session))
+            return true;
+    return false;
+}
+
+/* What a policy that evicts has learned in some layers cannot be taken back;
+   a refill must end. */
+static bool is_stoppable(const struct clsa_step *step)
+{
+    for (size_t t = 0; t < step->n; t += clsa_step_run_length(step, t))
+        if (clsa_session_evicts(step->token[t].session))
+            return false;
+    return step->stage != CLSA_STAGE_REFILL;
+}
+
+/* What policies keep from step to step. */
+static void tell_policies(const struct clsa_step *step)
+{
+    for (size_t i = 0; i < step->m; i++) {
+        struct clsa_session *s = clsa_output(step, i)->session;
+        if (s->policy.type->after_step && clsa_output_is_last(step, i))
+            s->policy.type->after_step(s, clsa_output(step, i)->position);
+    }
 }
 
 void clsa_step_run(struct clsa_step *step)
 {
-    struct timespec t;
     pack_scales(step->model->scratch, step->n);
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    step->clock = (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-    for (int i = 0; i < CLSA_PHASES && !step->is_read; i++)
-        step->phase_ms[i] = 0;
-    step->layered = false;
+    if (step->stage != CLSA_STAGE_OUTPUTS)
+        memset(step->phase_ms, 0, sizeof step->phase_ms);
+    step->shows_queries = step->early = false;
+    step->stopped = false;
+    step->stoppable = is_stoppable(step);
     for (size_t i = 0; i < step->m; i++) {
-        const struct clsa_policy *p = &clsa_wanted(step, i)->session->policy;
-        step->layered |= clsa_policy_layered(p) || p->type->seen;
+        const struct clsa_policy *p = &clsa_output(step, i)->session->policy;
+        step->shows_queries |= clsa_policy_looks_at_queries(p);
+        step->early |=
+            clsa_session_selects_early(clsa_output(step, i)->session);
     }
-    use_products(step, step->self);
-    clsa_team_run(step->model->team, work, step);
+    step->clock = now_ms();
+    clsa_team_run(step->model->team, clsa_forward, step);
+    if (step->stopped)
+        return;
+    if (step->stage != CLSA_STAGE_REFILL && step->stage != CLSA_STAGE_OUTPUTS)
+        extend_caches(step);
+    if (step->stage != CLSA_STAGE_REFILL && step->stage != CLSA_STAGE_STORES)
+        tell_policies(step);
 }

@@ -1,251 +1,256 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * step: one pass of tokens through the network, the whole picture:
+ * step: one forward pass of some tokens through the network (forward.c), and
+ * its memory.
  *
- *   id -> embedding -> [window attention -> FFN] x S -> H       (self.c)
- *                      or [retention -> FFN] x S -> H           (retention.c)
- *   H -> shared cache: K, V, index key                          (route.c)
- *   H -> index query -> scan -> top-k -> working set            (route.c)
- *   [attention over the working set -> FFN] x C -> logits       (cross.c)
+ * A step has n tokens: those of a prompt block, or the next ones of several
+ * sequences, or one. All of them run up to the last store, where they leave
+ * what later tokens need; only the m outputs, whose logits somebody wants, go
+ * on from there (the early exit). Rows of a session are ascending. The result
+ * of a token does not depend on its neighbors, except by what earlier tokens of
+ * its sequence leave in the stores.
  *
- * A step has n columns, one per token: the tokens of a prompt block, or the
- * next tokens of several sequences, or one. All run the self-decoder and leave
- * a row in their cache; only the m wanted ones run the cross-decoder. Where
- * more are wanted than a step may have, one step reads all columns, and others
- * go on with groups of the wanted ones (is_read), whose H stays in x. The
- * result of a column does not depend on the others, but for the rows that
- * earlier tokens of its sequence leave.
- *
- * Everything runs inside one parallel region; functions that take a worker are
- * called by all threads, and have a barrier between each phase that writes and
- * the next that reads. Nothing is allocated in there.
+ * Everything runs inside one parallel region. Functions that take a pass are
+ * called by all threads, in the same order, and share their work in loops
+ * (src/base/loop.h says what may be read and written where). Nothing is
+ * allocated inside.
  */
 #ifndef CLSA_ENGINE_STEP_H
 #define CLSA_ENGINE_STEP_H
 
-#include "src/engine/indexer.h"
+#include <stdatomic.h>
+
+#include "src/base/mem.h"
+#include "src/engine/backend.h"
+#include "src/engine/index.h"
 #include "src/engine/session.h"
 
 /* Sequences of one clsa_batch_append. */
 #define CLSA_BATCH_MAX 64
 
 /* One token of a step. */
-struct clsa_column {
+struct clsa_step_token {
     struct clsa_session *session;
     uint64_t position;
     int32_t id;
-    struct clsa_working_set *set; /* wanted columns of sparse policies */
+    struct clsa_working_set *set; /* outputs under a policy that selects */
+};
+
+static inline struct clsa_store *
+clsa_token_store(const struct clsa_step_token *token,
+                 const struct clsa_layer *layer)
+{
+    return &token->session->stores.store[layer->store];
+}
+
+static inline struct clsa_window *
+clsa_token_window(const struct clsa_step_token *token,
+                  const struct clsa_layer *layer)
+{
+    return &clsa_token_store(token, layer)->window;
+}
+
+static inline struct clsa_cache *
+clsa_token_cache(const struct clsa_step_token *token,
+                 const struct clsa_layer *layer)
+{
+    return &clsa_token_store(token, layer)->cache;
+}
+
+/* How far a step goes. */
+enum clsa_stage {
+    CLSA_STAGE_REFILL,  /* make windows and states again, leave the caches */
+    CLSA_STAGE_STORES,  /* all tokens up to the last store */
+    CLSA_STAGE_OUTPUTS, /* the rest for the outputs; scratch->x is there */
+    CLSA_STAGE_LAYERS,  /* both, without logits */
+    CLSA_STAGE_ALL      /* both */
 };
 
 struct clsa_step {
     struct clsa_model *model;
-    size_t n, m;       /* columns, wanted columns */
-    bool windows_only; /* fill the windows, leave the cache */
-    bool is_read;      /* columns have run to the cache: go on behind it */
-    bool no_logits;    /* wanted columns leave out the head */
-    bool layered;      /* a policy looks at the queries of layers */
-    /* For the products up to the cache and behind it; NULL: own kernels. */
-    struct clsa_products *self, *cross;
-    struct clsa_column *column; /* [n], positions of a session ascending */
-    size_t *wanted;             /* [m] indices of columns, ascending */
-    double phase_ms[CLSA_PHASES];
-    double clock; /* when the current phase began; worker 0 */
+    enum clsa_stage stage;
+    size_t n, m;                   /* tokens, outputs */
+    struct clsa_step_token *token; /* [n], positions of a session ascending */
+    size_t *output;                /* [m] numbers of tokens, ascending */
+    /* Up to the last store, and from there on. */
+    struct clsa_backend *stores, *outputs;
+    /* A policy looks at the queries of layers, which are not scaled then. */
+    bool shows_queries;
+    bool early;          /* all tokens are outputs, and select in all layers */
+    bool stoppable;      /* it may be taken back in the middle */
+    atomic_bool stopped; /* worker 0 saw that it has to be */
+    /* Written by worker 0 several times a layer: not in a cache line that the
+       others read. */
+    _Alignas(CLSA_CACHE_LINE) double phase_ms[CLSA_PHASES];
+    double clock; /* when the current phase began */
 };
 
-static inline const struct clsa_column *
-clsa_wanted(const struct clsa_step *step, size_t i)
+/* Output i of a step. */
+static inline const struct clsa_step_token *
+clsa_output(const struct clsa_step *step, size_t i)
 {
-    return &step->column[step->wanted[i]];
+    return &step->token[step->output[i]];
 }
 
-/* Whether wanted column i is the last one of its session. */
-static inline bool clsa_step_is_last(const struct clsa_step *step, size_t i)
+/* Whether output i is the last one of its session. */
+static inline bool clsa_output_is_last(const struct clsa_step *step, size_t i)
 {
     return i + 1 == step->m ||
-           clsa_wanted(step, i + 1)->session != clsa_wanted(step, i)->session;
+           clsa_output(step, i + 1)->session != clsa_output(step, i)->session;
+}
+
+/* Tokens from t on that belong to the same sequence. */
+size_t clsa_step_run_length(const struct clsa_step *step, size_t t);
+
+/*
+ * What one thread carries through the layers: the tokens that run now, all of
+ * a step or its outputs, and who multiplies. Each thread has its own.
+ */
+struct clsa_pass {
+    struct clsa_step *step;
+    const struct clsa_worker *w;
+    const struct clsa_model *model;
+    const struct clsa_network *net;
+    const struct clsa_simd *simd;
+    struct clsa_backend *backend;
+    bool outputs;
+    size_t n;                       /* tokens that run */
+    float *x;                       /* [n][d] the residual */
+    const struct clsa_layer *layer; /* that runs now */
+};
+
+/* Number in the step of the i-th token that runs. */
+static inline size_t clsa_pass_number(const struct clsa_pass *p, size_t i)
+{
+    return p->outputs ? p->step->output[i] : i;
+}
+
+static inline const struct clsa_step_token *
+clsa_pass_token(const struct clsa_pass *p, size_t i)
+{
+    return &p->step->token[clsa_pass_number(p, i)];
 }
 
 /*
- * Memory of a step, shared by all sessions of a model. [n], [m]: columns and
- * wanted columns that fit; e stands for the larger head size of both stacks,
- * h e and g e for the larger products.
+ * Memory of a step, shared by all sessions of a model. [n], [m]: tokens and
+ * outputs that fit; h e, g e, e, f stand for the largest of any layer.
  */
 struct clsa_scratch {
     size_t n, m, k, partials; /* what fits; k: rows of a ranking policy */
-    size_t each;              /* floats of a policy for a wanted column */
-    float *x;                 /* [n][d] the residual; wanted ones: [m][d] */
-    float *xw;                /* [m][d] */
+    size_t policy_floats;     /* of a policy for an output */
+    float *x;                 /* [n][d] the residual */
+    float *x_out;             /* [m][d] the same of the outputs */
     float *y;                 /* [n][d] */
     float *q;                 /* [n][h e] */
     float *k_rows, *v_rows;   /* [n][g e] */
     float *gate, *up;         /* [n][f] */
+    float *layer_input;       /* [n][L p] */
     struct clsa_act norm;     /* [n][d] */
-    struct clsa_act mix;      /* [n][h e] what attention gives */
+    struct clsa_act attn_out; /* [n][h e] */
     struct clsa_act ffn;      /* [n][f] */
-    float *cos, *sin;         /* [n][e/2] of the stack that runs */
+    size_t rope_stride;       /* e/2 of the widest rope */
+    float *cos, *sin;         /* [ropes][n][rope_stride] */
     float *partial;           /* [partials] partial softmaxes */
-    float *decay;             /* [n][h]; gated retention only */
+    float *decay;             /* [n][h]; retention only */
     float *retention;         /* [threads][clsa_retention_scratch]; the same */
     float *logits;            /* [m][vocab] */
     float *index_k;           /* [n][e_i] */
-    float *index_x;           /* [m][e_i] */
-    int16_t *index_q;         /* [m][e_i] */
-    struct clsa_index_query *query;     /* [m] */
+    float *index_x;           /* [m][H][e_i] */
+    int16_t *index_q;         /* [m][H][e_i] */
+    float *index_weights;     /* [m][H] */
+    struct clsa_index_query *query;     /* [m][H] */
     struct clsa_candidates *candidates; /* [threads] */
-    size_t *best_count;                 /* [m][threads] */
-    uint64_t *best;                     /* [m][threads][k] */
-    uint64_t *merge;            /* [m][threads][k] scratch of the selection */
-    float *policy;              /* [m][each] */
-    struct clsa_column *column; /* [n] */
-    size_t *wanted;             /* [n] */
-    void *block;                /* all of the above but candidates */
+    size_t *topk_count;                 /* [m][threads] */
+    uint64_t *topk;                     /* [m][threads][k] */
+    uint64_t *merge;               /* [m][threads][k] scratch of the merge */
+    float *policy;                 /* [m][policy_floats] */
+    struct clsa_step_token *token; /* [n] */
+    size_t *output;                /* [n] */
+    void *block;                   /* all of the above but candidates */
     size_t bytes;
-    uint64_t charged; /* of the budget: bytes and candidates */
+    uint64_t charged; /* to the budget: bytes and candidates */
     unsigned threads;
 };
 
+/* The frequencies of a rope that belong to a session: long contexts may have
+   others. NULL: no layer is rotated by it. */
+static inline const double *
+clsa_rope_frequencies(const struct clsa_rope *rope,
+                      const struct clsa_session *session)
+{
+    return rope->long_frequency && session->context > rope->long_from
+               ? rope->long_frequency
+               : rope->frequency;
+}
+
+/* cos and sin of the i-th token that runs, of the layer's rope. */
+static inline size_t clsa_rope_at(const struct clsa_pass *p, size_t i)
+{
+    const struct clsa_scratch *s = p->model->scratch;
+    return ((size_t)p->layer->rope * s->n + clsa_pass_number(p, i)) *
+           s->rope_stride;
+}
+
 /*
- * Make the scratch of a model large enough for n columns, m of them wanted,
- * of a session like this one. May allocate; never called inside of a step.
+ * Make the scratch of a model large enough for n tokens, m of them outputs, of
+ * a session like this one. May allocate; never called inside a step.
  */
 clsa_status clsa_scratch_reserve(struct clsa_model *model, size_t n, size_t m,
                                  const struct clsa_session *session,
                                  clsa_error *error);
 void clsa_scratch_close(struct clsa_scratch *scratch);
 
-/* Wanted columns of one session that a step may have at most. */
-size_t clsa_step_most_wanted(const struct clsa_session *session);
+/* The most outputs of one session that a step may have. */
+size_t clsa_outputs_most(const struct clsa_session *session);
+
+/* Whether a session of the step was cancelled. */
+bool clsa_step_cancelled(const struct clsa_step *step);
 
 /*
  * Run a step. Its sessions have cache rows reserved and the scratch fits; the
- * lengths of caches, windows and sessions grow by what was read. Logits of
- * wanted columns are in scratch->logits afterwards, [m][vocab].
+ * lengths of caches and windows grow by what was read. Logits of the outputs
+ * are in scratch->logits afterward, [m][vocab]. A step that was `stopped` has
+ * left something of each layer it came to: its sessions are to be undone.
  */
 void clsa_step_run(struct clsa_step *step);
 
-/* ------------------------------------------------- the parts of a step */
-
-void clsa_self_decoder(struct clsa_step *step, const struct clsa_worker *w);
-void clsa_shared_rows(struct clsa_step *step, const struct clsa_worker *w);
-void clsa_route(struct clsa_step *step, const struct clsa_worker *w);
-
-/* Let the policies that choose at a cross-decoder layer (0 the first) do so,
-   by its queries in scratch->q, normed and rotated; or at CLSA_ONCE. */
-void clsa_choose(struct clsa_step *step, const struct clsa_worker *w,
-                 uint32_t layer);
-
-/* The floats of a policy for wanted column i. */
-static inline float *clsa_policy_scratch(const struct clsa_scratch *s, size_t i)
-{
-    return s->policy + i * s->each;
-}
-
-/* For policies: the search of all workers for the best rows of wanted column
-   i, by what `by` says, then its outcome as clsa_policy_type's `rows`. */
-void clsa_best_scan(struct clsa_step *step, const struct clsa_worker *w,
-                    size_t i, const struct clsa_scan *by);
-size_t clsa_best_rows(struct clsa_step *step, unsigned workers, size_t i,
-                      uint32_t *rows);
-
-/*
- * The same by the queries of a layer, the score of a row being the mean over
- * query heads of q . k: `scratch`, `begin` and `scan` of a policy. Heads are
- * taken together before the scan: for those of one KV head the sum of q . k is
- * that of (sum of q) . k, so a row costs one product with the K of all its
- * heads, which lie side by side.
- */
-size_t clsa_best_mean_size(const struct clsa_session *session);
-void clsa_best_mean(struct clsa_step *step, const struct clsa_worker *w,
-                    size_t i);
-void clsa_best_by_mean(struct clsa_step *step, const struct clsa_worker *w,
-                       size_t i);
-uint64_t clsa_best_searched(const struct clsa_session *session);
-
-void clsa_cross_decoder(struct clsa_step *step, const struct clsa_worker *w);
-void clsa_head(struct clsa_step *step, const struct clsa_worker *w);
-
-/* One layer of gated retention, without its FFN. Ends with a barrier. */
-void clsa_retention_layer(struct clsa_step *step, const struct clsa_worker *w,
-                          uint32_t layer);
-
-/* Columns from c on that belong to the same sequence. */
-size_t clsa_step_run_length(const struct clsa_step *step, size_t c);
+/* The forward pass, on all threads (forward.c). */
+void clsa_forward(void *step, struct clsa_worker *w);
 
 /* Worker 0 books the time since the last call under `phase`. */
-void clsa_step_clock(struct clsa_step *step, const struct clsa_worker *w,
-                     enum clsa_phase phase);
+void clsa_step_clock(const struct clsa_pass *p, enum clsa_phase phase);
 
-/* ------------------------------------------------ what both decoders use */
+/* Activations of the tokens that run: [p->n][len] of the scratch. */
+static inline struct clsa_act clsa_activations(const struct clsa_pass *p,
+                                               const struct clsa_act *of,
+                                               size_t len)
+{
+    struct clsa_act a = *of;
+    a.n = p->n;
+    a.len = len;
+    return a;
+}
 
-/* Quantises values [begin, end) of column c, whole blocks. */
-void clsa_quantise_column(const struct clsa_simd *simd,
-                          const struct clsa_act *a, size_t c, size_t begin,
-                          size_t end);
-
-/*
- * input = rms_norm(x, w) for n columns of x [n][ldx], quantised as well where
- * `quantised`. Ends with a barrier.
- */
-void clsa_norm_columns(const struct clsa_worker *w,
-                       const struct clsa_simd *simd, struct clsa_act *input,
-                       size_t n, const float *x, size_t ldx,
-                       const float *weight, float eps, bool quantised);
-
-/* x += FFN(norm(x)) of a layer for n columns. Ends with a barrier. */
-void clsa_ffn(struct clsa_step *step, const struct clsa_worker *w,
-              const struct clsa_layer *layer, float *x, size_t n);
+/* x [d] = the embedding of token t of the step. */
+void clsa_embed(const struct clsa_pass *p, size_t t, float *x);
 
 /*
- * Attention of n columns: for each column c and KV head, queries q_of attend
- * to rows_of in parts of at most CLSA_ATTEND_ROWS rows. Parts, heads and
- * columns are the units that threads share.
+ * The layers' own inputs of the tokens that run, scratch->layer_input [n][L p]:
+ * of the layers before the last writer, of the rest. Nothing to do for models
+ * without.
  */
-struct clsa_attention {
-    const struct clsa_heads *heads;
-    size_t n;          /* columns */
-    size_t most_parts; /* of any column */
-    /* Rows that column c attends to. */
-    size_t (*count)(const struct clsa_step *step, size_t c);
-    /* Whether queries are normed, rotated and scaled already. */
-    bool ready;
-    /* Where they are rows of the cache itself, all of them, whose pages may be
-       on several nodes: how many to read of all heads before the next, a power
-       of two up to CLSA_ATTEND_ROWS. Else 0; NULL: of no column. */
-    size_t (*tile)(const struct clsa_step *step, size_t c);
-    /* Where rows first .. first + rows->n - 1 of a KV head lie, and their
-       format. */
-    enum clsa_format (*locate)(const struct clsa_step *step, size_t layer,
-                               size_t c, uint32_t head, size_t first,
-                               struct clsa_rows *rows);
-};
+void clsa_make_layer_inputs(const struct clsa_pass *p, bool before, bool rest);
 
-/* What queries of e values are multiplied by. */
-float clsa_query_scale(size_t e);
+/* inner [n][p] = gelu(input_gate x) * the layer's own input, prepared for
+   products. */
+void clsa_gate_layer_input(const struct clsa_pass *p,
+                           const struct clsa_act *inner);
 
-/* q [e] = query head h of column c of scratch->q, normed by q_norm (NULL: not)
-   and rotated by cos and sin (`rotate`), times clsa_query_scale. */
-void clsa_attend_query(const struct clsa_step *step,
-                       const struct clsa_heads *heads, size_t c, size_t h,
-                       const float *q_norm, bool rotate, float *q);
+/* x [n][d] *= scale. */
+void clsa_scale_residual(const struct clsa_pass *p, float scale);
 
-/*
- * scratch->partial = partial softmaxes [n][h][most_parts][e + 2] of
- * scratch->q, normed and rotated on the way if not ready. Ends with a barrier.
- */
-void clsa_attend(struct clsa_step *step, const struct clsa_worker *w,
-                 const struct clsa_attention *attention, size_t layer,
-                 const float *q_norm, bool rotate);
-
-/*
- * scratch->mix = the merged softmaxes, quantised where `out` needs that, and
- * x [n][d] += out(mix). Ends with a barrier.
- */
-void clsa_attention_out(struct clsa_step *step, const struct clsa_worker *w,
-                        const struct clsa_attention *attention,
-                        const struct clsa_matrix *out, float *x);
-
-/* Rotation of column `c` at a position into scratch cos and sin. */
-void clsa_rope_angles(struct clsa_scratch *s, size_t c, uint64_t position,
-                      const double *frequency, uint32_t half);
+/* input = rms_norm(x, weight) of the tokens that run, prepared for products. */
+void clsa_norm(const struct clsa_pass *p, const struct clsa_act *input,
+               const float *weight, bool blocks);
 
 #endif /* CLSA_ENGINE_STEP_H */

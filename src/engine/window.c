@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The sliding buffer of one layer's K and V rows. */
 #include <string.h>
 
 #include "src/base/mem.h"
 #include "src/engine/window.h"
 
 clsa_status clsa_window_open(struct clsa_window *window,
-                             const struct clsa_hparams *hp, uint32_t block,
+                             const struct clsa_store_plan *plan, uint32_t block,
                              clsa_error *error)
 {
     struct clsa_window w = {
-        .layers = hp->mixer == CLSA_MIXER_SWA ? hp->self_layers : 0,
-        .g = hp->self.g,
-        .e = hp->self.e,
-        .size = hp->window,
-        .capacity = 2 * (uint64_t)hp->window + block,
+        .kv_heads = plan->kv_heads,
+        .head_dim = plan->head_dim,
+        .size = plan->window,
+        .capacity = 2 * (uint64_t)plan->window + block,
     };
-    size_t row = (size_t)w.layers * 2 * w.g * w.e * sizeof *w.rows;
+    size_t row = 2 * (size_t)w.kv_heads * w.head_dim * sizeof *w.rows;
     if (!clsa_size_mul(row, w.capacity, &w.bytes) ||
         !(w.rows = clsa_mem_map(w.bytes)))
         return clsa_fail_memory(error, "the attention windows", w.bytes);
@@ -40,25 +40,23 @@ static uint64_t first_needed(const struct clsa_window *w)
     return clsa_window_first(w, w->end);
 }
 
-void clsa_window_move(const struct clsa_window *window, size_t count,
-                      const struct clsa_worker *worker)
+/* The rows that are still needed, to the front. */
+static void move_rows(const struct clsa_window *w)
 {
-    if (!is_full(window, count))
-        return;
-    uint64_t first = first_needed(window);
-    size_t begin, end;
-    size_t bytes = (size_t)(window->end - first) * window->e * sizeof(float);
-    clsa_share(worker, (size_t)window->layers * 2 * window->g, &begin, &end);
-    for (size_t strip = begin; strip < end; strip++) {
-        float *rows = window->rows + strip * window->capacity * window->e;
-        memmove(rows, rows + (first - window->base) * window->e, bytes);
+    const uint64_t first = first_needed(w);
+    const size_t bytes = (size_t)(w->end - first) * w->head_dim * sizeof(float);
+    for (size_t plane = 0; plane < 2 * (size_t)w->kv_heads; plane++) {
+        float *rows = w->rows + plane * w->capacity * w->head_dim;
+        memmove(rows, rows + (first - w->base) * w->head_dim, bytes);
     }
 }
 
 void clsa_window_extend(struct clsa_window *window, size_t count)
 {
-    if (is_full(window, count))
+    if (is_full(window, count)) {
+        move_rows(window);
         window->base = first_needed(window);
+    }
     if (window->exact < window->base)
         window->exact = window->base;
     window->end += count;
@@ -69,15 +67,11 @@ bool clsa_window_reaches(const struct clsa_window *window, uint64_t end)
     return (end >= window->size ? end - window->size + 1 : 0) >= window->exact;
 }
 
-bool clsa_window_truncate(struct clsa_window *window, uint64_t end)
+void clsa_window_cut(struct clsa_window *window, uint64_t end, bool kept)
 {
-    uint64_t reach = (uint64_t)window->layers * (window->size - 1);
-    if (clsa_window_reaches(window, end)) {
-        window->end = end;
-        return true;
-    }
-    window->base = window->end = window->exact = end > reach ? end - reach : 0;
-    return false;
+    window->end = end;
+    if (!kept)
+        window->base = window->exact = end;
 }
 
 void clsa_window_restarted(struct clsa_window *window)
@@ -88,15 +82,12 @@ void clsa_window_restarted(struct clsa_window *window)
 void clsa_window_copy(struct clsa_window *to, const struct clsa_window *from)
 {
     uint64_t first = first_needed(from);
-    size_t n = (size_t)(from->end - first) * from->e;
-    for (uint32_t layer = 0; layer < from->layers; layer++)
-        for (int v = 0; v < 2; v++)
-            for (uint32_t head = 0; head < from->g; head++)
-                memcpy(
-                    clsa_window_row(to, layer, v, head, 0),
-                    clsa_window_row(from, layer, v, head, first - from->base),
-                    n * sizeof(float));
+    size_t bytes = (size_t)(from->end - first) * from->head_dim * sizeof(float);
+    for (int v = 0; v < 2; v++)
+        for (uint32_t head = 0; head < from->kv_heads; head++)
+            memcpy(clsa_window_row(to, v, head, 0),
+                   clsa_window_row(from, v, head, first - from->base), bytes);
     to->base = first;
-    to->exact = from->exact > first ? from->exact : first;
+    to->exact = clsa_max_u64(from->exact, first);
     to->end = from->end;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * working_set: the packed K and V rows that all cross-decoder layers attend
- * to. In the way of a token: the third line, "packed K, V of the k rows".
+ * working_set: the packed K and V of the rows of one selection, which all
+ * layers that read under it attend to.
  *
  *   k, v  [g][capacity][e] in the format of the cache
  *
@@ -14,7 +14,7 @@
 #define CLSA_ENGINE_WORKING_SET_H
 
 #include "src/base/team.h"
-#include "src/engine/shared_cache.h"
+#include "src/engine/cache.h"
 
 struct clsa_working_set {
     size_t capacity;  /* slots */
@@ -26,10 +26,10 @@ struct clsa_working_set {
     uint32_t *fresh;  /* [new_count] indices into rows */
     uint32_t *next;   /* [capacity] the list being made */
     uint32_t *spare;  /* [capacity] scratch: slots */
-    uint32_t *lists;  /* the five lists, behind K and V */
+    uint32_t *lists;  /* the five lists, after K and V */
     unsigned char *k, *v;
     size_t head_bytes;  /* one row of one head */
-    size_t strip_bytes; /* [capacity] rows of one head */
+    size_t plane_bytes; /* [capacity] rows of one head */
     size_t bytes;
 };
 
@@ -51,10 +51,10 @@ void clsa_working_set_select(struct clsa_working_set *set, size_t n);
 void clsa_working_set_copy(struct clsa_working_set *to,
                            const struct clsa_working_set *from);
 
-/* Copy this worker's share of the fresh rows from the cache. */
+/* Copy parts first..last - 1, of `parts`, of the fresh rows from the cache. */
 void clsa_working_set_gather(struct clsa_working_set *set,
                              const struct clsa_cache *cache,
-                             const struct clsa_simd *simd,
-                             const struct clsa_worker *worker);
+                             const struct clsa_simd *simd, size_t first,
+                             size_t last, size_t parts);
 
 #endif /* CLSA_ENGINE_WORKING_SET_H */

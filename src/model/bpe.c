@@ -4,8 +4,9 @@
  *
  * Short pieces, nearly all of a text, scan an array on the stack for the
  * lowest rank. Longer ones are a linked list of symbols and a heap of merge
- * candidates (rank << 32 | position). A rank belongs to one pair of ids, so a
- * candidate is stale exactly when its position no longer has its rank.
+ * candidates (rank << 32 | position). A candidate is stale exactly when its
+ * position no longer has its rank: where it has, that pair is due, whichever
+ * rule of that rank it is now.
  */
 #include <string.h>
 
@@ -35,7 +36,6 @@ clsa_status clsa_bpe_open(struct clsa_bpe *bpe, size_t rules, clsa_error *error)
     for (size_t i = 0; i < slots; i++)
         bpe->slots[i].rank = CLSA_BPE_NONE;
     bpe->mask = slots - 1;
-    bpe->count = 0;
     return CLSA_OK;
 }
 
@@ -61,13 +61,13 @@ static struct clsa_bpe_rule *find(const struct clsa_bpe *bpe, uint32_t left,
 }
 
 bool clsa_bpe_add(struct clsa_bpe *bpe, uint32_t left, uint32_t right,
-                  uint32_t merged)
+                  uint32_t rank, uint32_t merged)
 {
     uint64_t steps = 0;
     struct clsa_bpe_rule *rule = find(bpe, left, right, &steps);
     if (rule->rank != CLSA_BPE_NONE)
         return false;
-    *rule = (struct clsa_bpe_rule){left, right, bpe->count++, merged};
+    *rule = (struct clsa_bpe_rule){left, right, rank, merged};
     return true;
 }
 
@@ -178,7 +178,7 @@ static void link_all(struct piece *piece, size_t n)
         sift_down(piece, i);
 }
 
-/* Merges position i with its neighbour, which then is no symbol any more. */
+/* Merges position i with its neighbor, which then is no symbol any more. */
 static void join(struct piece *piece, uint32_t i)
 {
     struct clsa_bpe_node *node = &piece->nodes[i];

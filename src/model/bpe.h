@@ -2,10 +2,10 @@
 /*
  * bpe: the merging of byte-pair encoding. The rules are a hash table from a
  * pair of token ids to its rank and to the id that the two become. Built once
- * by the vocabulary, read-only afterwards; what changes while merging is in
+ * by the vocabulary, read-only afterward; what changes while merging is in
  * the caller's scratch.
  *
- * Of all neighbours that have a rule those with the lowest rank merge first,
+ * Of all neighbors that have a rule those with the lowest rank merge first,
  * the leftmost of equals first, and what they become competes at once.
  */
 #ifndef CLSA_MODEL_BPE_H
@@ -28,7 +28,6 @@ struct clsa_bpe_rule {
 struct clsa_bpe {
     struct clsa_bpe_rule *slots; /* [mask + 1], open addressing */
     size_t mask;                 /* a power of two less one */
-    uint32_t count;              /* rules */
 };
 
 /* Memory of one caller, {0} at first, for merges of any number of pieces. */
@@ -44,9 +43,9 @@ clsa_status clsa_bpe_open(struct clsa_bpe *bpe, size_t rules,
                           clsa_error *error);
 void clsa_bpe_close(struct clsa_bpe *bpe);
 
-/* Adds the rule of the next rank; false where the pair has one already. */
+/* Adds a rule, `rank` < CLSA_BPE_NONE; false if the pair has one already. */
 bool clsa_bpe_add(struct clsa_bpe *bpe, uint32_t left, uint32_t right,
-                  uint32_t merged);
+                  uint32_t rank, uint32_t merged);
 
 /*
  * Merge ids[0..*count) in place, *count < 2^31. Takes O(n log n) time, and no

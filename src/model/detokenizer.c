@@ -15,31 +15,15 @@
 #include "src/model/tokenizer.h"
 
 #define MAX_PENDING 3
-#define REPLACEMENT "\xef\xbf\xbd"
 
-/* Whether byte `c` may be the second of a character that starts with `first`;
-   see table 3-7 of the Unicode standard. */
-static bool may_follow(unsigned char first, unsigned char c)
-{
-    unsigned char low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
-    unsigned char high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
-    return c >= low && c <= high;
-}
+/* What is in the caller's clsa_detokenizer. */
+struct pending {
+    uint32_t count;
+    unsigned char bytes[8];
+};
 
-/* Bytes at p[0..size), at least 1, that start a character which they do not
-   finish, and whether more bytes could finish it. */
-static size_t subpart(const unsigned char *p, size_t size, bool *open)
-{
-    size_t i = 1, n = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-    *open = false;
-    if (p[0] < 0xc2 || p[0] > 0xf4)
-        return 1;
-    if (i < size && may_follow(p[0], p[1]))
-        for (i = 2; i < size && i < n && (p[i] & 0xc0) == 0x80;)
-            i++;
-    *open = i == size;
-    return i;
-}
+_Static_assert(sizeof(struct pending) <= sizeof(clsa_detokenizer),
+               "the state of a detokenizer does not fit");
 
 /* Turns bytes[0..size) into text, at most 3 bytes for each. Returns the bytes
    of text; *rest is the number of those at the end that are held back. */
@@ -56,19 +40,19 @@ static size_t convert(const unsigned char *bytes, size_t size, char *text,
             continue;
         }
         bool open;
-        n = subpart(bytes + i, size - i, &open);
+        n = clsa_utf8_subpart(bytes + i, size - i, &open);
         if (open) {
             *rest = n;
             break;
         }
-        memcpy(text + length, REPLACEMENT, 3);
+        memcpy(text + length, CLSA_REPLACEMENT, 3);
         length += 3;
     }
     return length;
 }
 
 /* `bytes` and `text` of clsa_tokenizer_decode are one block of memory: first
-   the text, then, behind the longest text, the bytes it is made of. */
+   the text, and after the longest text the bytes it is made of. */
 static clsa_status allocate(size_t bytes, char **text, clsa_error *error)
 {
     size_t total = SIZE_MAX;
@@ -82,12 +66,15 @@ clsa_status clsa_tokenizer_decode(const struct clsa_tokenizer *tokenizer,
                                   clsa_detokenizer *state, int32_t id,
                                   char **text, size_t *size, clsa_error *error)
 {
-    size_t held = state->count, length = 0, total, rest;
+    struct pending pending;
+    memcpy(&pending, state, sizeof pending);
+    size_t held = pending.count, length = 0, total, rest;
     const char *token =
         id == -1 ? "" : clsa_tokenizer_bytes(tokenizer, id, &length);
     char *out = NULL;
     if (!token)
-        return clsa_fail(error, CLSA_ERR_ARGUMENT, "%d is no token", (int)id);
+        return clsa_fail(error, CLSA_ERR_ARGUMENT, "%d is not a token",
+                         (int)id);
     if (held > MAX_PENDING)
         return clsa_fail(error, CLSA_ERR_ARGUMENT,
                          "the detokenizer's state is damaged: start with {0}");
@@ -95,16 +82,17 @@ clsa_status clsa_tokenizer_decode(const struct clsa_tokenizer *tokenizer,
         return clsa_fail_memory(error, "text", SIZE_MAX);
     CLSA_TRY(allocate(total, &out, error));
     unsigned char *bytes = (unsigned char *)out + 3 * total + 1;
-    memcpy(bytes, state->pending, held);
+    memcpy(bytes, pending.bytes, held);
     memcpy(bytes + held, token, length);
     size_t used = convert(bytes, total, out, &rest);
     if (id == -1 && rest > 0) {
-        memcpy(out + used, REPLACEMENT, 3);
+        memcpy(out + used, CLSA_REPLACEMENT, 3);
         used += 3;
         rest = 0;
     }
-    state->count = (uint32_t)rest;
-    memcpy(state->pending, bytes + total - rest, rest);
+    pending.count = (uint32_t)rest;
+    memcpy(pending.bytes, bytes + total - rest, rest);
+    memcpy(state, &pending, sizeof pending);
     out[used] = 0;
     *text = out;
     if (size)

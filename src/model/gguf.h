@@ -36,7 +36,7 @@ enum clsa_gguf_type {
     CLSA_GGUF_F64,
 };
 
-/* A string in the file: valid UTF-8, no NUL behind it. */
+/* A string in the file: valid UTF-8, not followed by a NUL. */
 struct clsa_gguf_string {
     const char *text;
     size_t size;
@@ -55,10 +55,11 @@ struct clsa_gguf_tensor {
     char *name;
     uint32_t type;     /* number of GGUF; maybe none that clsa knows */
     uint32_t dims;     /* 1..4 */
-    uint64_t shape[4]; /* in the order of the file: fastest first; 1 behind */
-    uint64_t offset;   /* from the start of the file */
+    uint64_t shape[4]; /* in the order of the file: fastest first; then 1 */
+    uint32_t part;     /* of a model in parts: its file; 0 is the first */
+    uint64_t offset;   /* from the start of its file */
     uint64_t size;     /* bytes; 0 for types that clsa does not know */
-    const void *data;  /* [size], NULL for unknown types; the copy, if placed */
+    const void *data;  /* [size], NULL for unknown types; or its NUMA copy */
 };
 
 /* One entry of the sorted indexes by which names are found. */
@@ -71,8 +72,13 @@ struct clsa_gguf {
     char *path;                /* for messages: the end of a very long one */
     const unsigned char *base; /* the mapping, [size] */
     size_t size;
-    void *placed; /* copies of tensors on their nodes, or NULL */
-    size_t placed_size;
+    bool in_memory;           /* read, as the file cannot be mapped */
+    uint64_t device, inode;   /* of the file */
+    struct clsa_gguf **parts; /* the other files of a model in parts, for their
+                                 mappings: their tensors are in `tensors` */
+    size_t part_count;
+    void *numa_weights; /* copies of tensors on their nodes, or NULL */
+    size_t numa_size;
     bool populated;
     size_t key_count, tensor_count;
     struct clsa_gguf_key *keys;          /* in the order of the file */
@@ -82,16 +88,41 @@ struct clsa_gguf {
 };
 
 /*
- * Maps and checks a file. Neither a FIFO nor a device is waited for. The file
- * must not be made shorter while it is open: the system answers reads behind
- * its new end with SIGBUS.
+ * Maps and checks a file, and the other parts of a model if it is the first of
+ * several: NAME-00001-of-0000N.gguf. Neither a FIFO nor a device is waited for.
+ * The files must not be made shorter while they are open: reads past a new end
+ * raise SIGBUS.
  */
 clsa_status clsa_gguf_open(struct clsa_gguf **gguf, const char *path,
                            clsa_error *error);
 void clsa_gguf_close(struct clsa_gguf *gguf);
 
-/* Have the system read all of the file and map it at once, where it can, rather
-   than page by page as the first step comes by. Once; no error. */
+/* The same of bytes in memory, which are copied; `path` is for messages. */
+clsa_status clsa_gguf_open_bytes(struct clsa_gguf **gguf, const char *path,
+                                 const void *bytes, size_t size,
+                                 clsa_error *error);
+
+/* Bytes of files that were read into memory. */
+uint64_t clsa_gguf_memory(const struct clsa_gguf *gguf);
+
+/* Whether these are the bytes of a pointer that Git LFS leaves in place of a
+   file. */
+bool clsa_is_lfs_pointer(const unsigned char *data, size_t size);
+
+/* Whether all bytes of a tensor are 0. Reads up to the first other one. */
+bool clsa_is_zero(const void *data, uint64_t size);
+
+/* Bytes of all its files. */
+uint64_t clsa_gguf_bytes(const struct clsa_gguf *gguf);
+
+/* Whether a path leads to one of its files, by whatever name. */
+bool clsa_gguf_is_file(const struct clsa_gguf *gguf, const char *path);
+
+/* Advice to the system about all mappings. */
+void clsa_gguf_advise(const struct clsa_gguf *gguf, int advice);
+
+/* Have the system read all of the model and map it at once, where it can,
+   rather than page by page as the first step comes by. Once; no error. */
 void clsa_gguf_populate(struct clsa_gguf *gguf);
 
 /* NULL when there is none of that name. */
@@ -99,9 +130,6 @@ const struct clsa_gguf_key *clsa_gguf_key(const struct clsa_gguf *gguf,
                                           const char *name);
 const struct clsa_gguf_tensor *clsa_gguf_tensor(const struct clsa_gguf *gguf,
                                                 const char *name);
-
-/* Row format of a tensor type of GGUF; false when clsa does not know it. */
-bool clsa_gguf_format(uint32_t type, enum clsa_format *format);
 
 /*
  * Typed reads. A key that is absent leaves *value as it is and is an error
@@ -133,5 +161,9 @@ clsa_status clsa_gguf_strings(const struct clsa_gguf *gguf, const char *name,
 clsa_status clsa_gguf_ints(const struct clsa_gguf *gguf, const char *name,
                            bool required, int32_t **values, size_t *count,
                            clsa_error *error);
+
+/* All floats of an array key of 32-bit ones. Required. */
+clsa_status clsa_gguf_floats(const struct clsa_gguf *gguf, const char *name,
+                             float **values, size_t *count, clsa_error *error);
 
 #endif /* CLSA_MODEL_GGUF_H */

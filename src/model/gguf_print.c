@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The printer: text into a buffer of fixed size, cut at a whole character. */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "src/base/minmax.h"
 #include "src/base/utf8.h"
 #include "src/model/gguf_print.h"
 
@@ -18,12 +20,12 @@ struct out {
 
 static void put(struct out *o, const char *text, size_t size)
 {
-    size_t room = o->capacity - o->used - 1;
+    size_t left = o->capacity - o->used - 1;
     if (o->cut)
         return;
-    if (size > room) {
+    if (size > left) {
         o->cut = true;
-        size = room;
+        size = left;
     }
     memcpy(o->text + o->used, text, size);
     o->used += size;
@@ -50,7 +52,7 @@ static size_t finish(struct out *o)
         end = end > 3 ? end - 3 : 0;
         while (end > 0 && ((unsigned char)o->text[end] & 0xc0) == 0x80)
             end--;
-        size_t dots = o->capacity - 1 - end < 3 ? o->capacity - 1 - end : 3;
+        size_t dots = clsa_min(o->capacity - 1 - end, 3);
         memcpy(o->text + end, "...", dots);
         end += dots;
     }

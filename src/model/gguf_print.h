@@ -6,8 +6,8 @@
 #include "src/model/gguf.h"
 
 /*
- * The value of a key into text[capacity] with a NUL behind it; what does not
- * fit ends in "..." at a whole character. Returns bytes without the NUL.
+ * Writes the value of a key and a NUL into text[capacity]; a longer value is
+ * cut at a whole character and ends in "...". Returns bytes without the NUL.
  */
 size_t clsa_gguf_print(const struct clsa_gguf_key *key, char *text,
                        size_t capacity);

@@ -4,9 +4,9 @@
  * forward and knows the end, counts are never trusted for an allocation
  * (arrays grow with what has been read), and sums of offsets are checked.
  *
- * Checked here, so that nobody behind has to: names are 1..NAME_MAX bytes of
+ * Checked here, so that no caller has to: names are 1..NAME_MAX bytes of
  * UTF-8 without NUL and unique; strings are UTF-8; arrays lie in the file and
- * are flat; tensors have 1..4 dimensions of at least 1, and those of a known
+ * are flat; tensors have 1..4 dimensions of at least 1, and tensors of a known
  * type lie in the file, aligned, and do not overlap.
  */
 #include <inttypes.h>
@@ -16,6 +16,8 @@
 #include <string.h>
 
 #include "src/base/mem.h"
+#include "src/base/minmax.h"
+#include "src/base/types.h"
 #include "src/base/utf8.h"
 #include "src/model/gguf_read.h"
 
@@ -24,7 +26,7 @@
 #define TENSOR_NAME_LIMIT 64
 #define ALIGNMENT         32 /* where the file does not say */
 
-struct reader {
+struct gguf_reader {
     struct clsa_gguf *gguf;
     size_t at;        /* next byte to read */
     const char *kind; /* "key" or "tensor": what is being read */
@@ -34,10 +36,10 @@ struct reader {
 };
 
 /* Fails with the place in the file in front of the message. */
-static clsa_status fail_at(const struct reader *r, clsa_status status,
+static clsa_status fail_at(const struct gguf_reader *r, clsa_status status,
                            const char *format, ...) CLSA_PRINTF(3, 4);
 
-static clsa_status fail_at(const struct reader *r, clsa_status status,
+static clsa_status fail_at(const struct gguf_reader *r, clsa_status status,
                            const char *format, ...)
 {
     char detail[240];
@@ -52,7 +54,7 @@ static clsa_status fail_at(const struct reader *r, clsa_status status,
                      r->gguf->path, r->kind, r->number + 1, detail);
 }
 
-static clsa_status fail_end(const struct reader *r)
+static clsa_status fail_end(const struct gguf_reader *r)
 {
     fail_at(r, CLSA_ERR_FORMAT,
             "runs past the end of the file (%zu bytes): it is damaged or cut "
@@ -62,7 +64,7 @@ static clsa_status fail_end(const struct reader *r)
 }
 
 /* The next n bytes, or NULL when the file has fewer. */
-static const unsigned char *take(struct reader *r, uint64_t n)
+static const unsigned char *take(struct gguf_reader *r, uint64_t n)
 {
     if (n > r->gguf->size - r->at)
         return NULL;
@@ -71,7 +73,7 @@ static const unsigned char *take(struct reader *r, uint64_t n)
     return p;
 }
 
-static clsa_status read_u32(struct reader *r, uint32_t *value)
+static clsa_status read_u32(struct gguf_reader *r, uint32_t *value)
 {
     const unsigned char *p = take(r, sizeof *value);
     if (!p)
@@ -80,7 +82,7 @@ static clsa_status read_u32(struct reader *r, uint32_t *value)
     return CLSA_OK;
 }
 
-static clsa_status read_u64(struct reader *r, uint64_t *value)
+static clsa_status read_u64(struct gguf_reader *r, uint64_t *value)
 {
     const unsigned char *p = take(r, sizeof *value);
     if (!p)
@@ -89,7 +91,7 @@ static clsa_status read_u64(struct reader *r, uint64_t *value)
     return CLSA_OK;
 }
 
-static clsa_status read_string(struct reader *r,
+static clsa_status read_string(struct gguf_reader *r,
                                struct clsa_gguf_string *string)
 {
     uint64_t size;
@@ -102,15 +104,14 @@ static clsa_status read_string(struct reader *r,
     return CLSA_OK;
 }
 
-/* A name as a copy with a NUL behind it, to be released by clsa_mem_free. */
-static clsa_status read_name(struct reader *r, size_t limit, char **name)
+/* A name as a copy, followed by a NUL, to be released by clsa_mem_free. */
+static clsa_status read_name(struct gguf_reader *r, size_t limit, char **name)
 {
     struct clsa_gguf_string s;
     CLSA_TRY(read_string(r, &s));
     if (s.size < 1 || s.size > limit)
         return fail_at(r, CLSA_ERR_FORMAT,
-                       "has a name of %zu bytes, not of 1 to %zu", s.size,
-                       limit);
+                       "has a name of %zu bytes, not 1 to %zu", s.size, limit);
     if (!clsa_utf8_valid(s.text, s.size) || memchr(s.text, 0, s.size))
         return fail_at(r, CLSA_ERR_FORMAT,
                        "has a name that is not valid UTF-8");
@@ -143,7 +144,7 @@ static size_t value_bytes(uint32_t type)
     return type < sizeof bytes ? bytes[type] : 0;
 }
 
-static clsa_status skip_strings(struct reader *r, uint64_t count)
+static clsa_status skip_strings(struct gguf_reader *r, uint64_t count)
 {
     for (uint64_t i = 0; i < count; i++) {
         struct clsa_gguf_string s;
@@ -156,7 +157,8 @@ static clsa_status skip_strings(struct reader *r, uint64_t count)
 }
 
 /* Steps over `count` values that are no arrays. */
-static clsa_status skip_values(struct reader *r, uint32_t type, uint64_t count)
+static clsa_status skip_values(struct gguf_reader *r, uint32_t type,
+                               uint64_t count)
 {
     if (type == CLSA_GGUF_STRING)
         return skip_strings(r, count);
@@ -174,11 +176,11 @@ static clsa_status skip_values(struct reader *r, uint32_t type, uint64_t count)
     for (size_t i = 0; type == CLSA_GGUF_BOOL && i < total; i++)
         if (p[i] > 1)
             return fail_at(r, CLSA_ERR_FORMAT,
-                           "has a truth value of %d, not 0 or 1", p[i]);
+                           "has a boolean value of %d, not 0 or 1", p[i]);
     return CLSA_OK;
 }
 
-static clsa_status read_value(struct reader *r, struct clsa_gguf_key *key)
+static clsa_status read_value(struct gguf_reader *r, struct clsa_gguf_key *key)
 {
     uint32_t type, element;
     CLSA_TRY(read_u32(r, &type));
@@ -197,7 +199,7 @@ static clsa_status read_value(struct reader *r, struct clsa_gguf_key *key)
     return skip_values(r, element, key->count);
 }
 
-static clsa_status read_key(struct reader *r)
+static clsa_status read_key(struct gguf_reader *r)
 {
     struct clsa_gguf *gguf = r->gguf;
     struct clsa_gguf_key *keys =
@@ -214,7 +216,8 @@ static clsa_status read_key(struct reader *r)
 
 /* ----------------------------------------------------------------- tensors */
 
-static clsa_status read_shape(struct reader *r, struct clsa_gguf_tensor *tensor)
+static clsa_status read_shape(struct gguf_reader *r,
+                              struct clsa_gguf_tensor *tensor)
 {
     CLSA_TRY(read_u32(r, &tensor->dims));
     if (tensor->dims < 1 || tensor->dims > 4)
@@ -230,7 +233,7 @@ static clsa_status read_shape(struct reader *r, struct clsa_gguf_tensor *tensor)
     return CLSA_OK;
 }
 
-static clsa_status read_tensor(struct reader *r)
+static clsa_status read_tensor(struct gguf_reader *r)
 {
     struct clsa_gguf *gguf = r->gguf;
     struct clsa_gguf_tensor *tensors =
@@ -249,37 +252,38 @@ static clsa_status read_tensor(struct reader *r)
 }
 
 /* Bytes of a tensor; 0 for types that clsa does not know. */
-static clsa_status tensor_bytes(const struct reader *r,
+static clsa_status tensor_bytes(const struct gguf_reader *r,
                                 struct clsa_gguf_tensor *t)
 {
     enum clsa_format format;
-    if (!clsa_gguf_format(t->type, &format))
+    if (!clsa_type_format(t->type, &format))
         return CLSA_OK;
     const size_t block = clsa_format_block(format);
     if (t->shape[0] % block != 0)
-        return fail_at(r, CLSA_ERR_FORMAT,
-                       "has rows of %" PRIu64 " values, not of a multiple of "
-                       "%zu as its type %s needs",
-                       t->shape[0], block, clsa_type_name((clsa_type)t->type));
+        return fail_at(
+            r, CLSA_ERR_FORMAT,
+            "has rows of %" PRIu64
+            " values, not a multiple of %zu, which its type %s needs",
+            t->shape[0], block, clsa_type_name((clsa_type)t->type));
     uint64_t n = 1;
     for (int i = 0; i < 4; i++)
         if (__builtin_mul_overflow(n, t->shape[i], &n))
             return fail_end(r);
-    /* no format has less than half a byte for a value */
-    if (n / 2 > r->gguf->size)
+    /* no format has less than a quarter of a byte for a value */
+    if (n / 4 > r->gguf->size)
         return fail_end(r);
     t->size = clsa_format_bytes(format, (size_t)n);
     return CLSA_OK;
 }
 
-static clsa_status place_tensor(const struct reader *r,
+static clsa_status place_tensor(const struct gguf_reader *r,
                                 struct clsa_gguf_tensor *t, uint64_t start,
                                 uint64_t alignment)
 {
     uint64_t end;
     if (t->offset % alignment != 0)
         return fail_at(r, CLSA_ERR_FORMAT,
-                       "lies at offset %" PRIu64 ", which is not a multiple "
+                       "is at offset %" PRIu64 ", which is not a multiple "
                        "of the alignment %" PRIu64,
                        t->offset, alignment);
     CLSA_TRY(tensor_bytes(r, t));
@@ -298,7 +302,7 @@ static int compare_offset(const void *a, const void *b)
     return (x->offset > y->offset) - (x->offset < y->offset);
 }
 
-static clsa_status check_overlap(struct reader *r)
+static clsa_status check_overlap(struct gguf_reader *r)
 {
     size_t count = r->gguf->tensor_count;
     struct clsa_gguf_tensor **order = clsa_mem_calloc(count, sizeof *order);
@@ -315,7 +319,7 @@ static clsa_status check_overlap(struct reader *r)
         r->name = order[i]->name;
         if (order[i]->offset < end)
             status = fail_at(r, CLSA_ERR_FORMAT,
-                             "lies in the data of another tensor");
+                             "overlaps the data of another tensor");
         end = order[i]->offset + order[i]->size;
     }
     clsa_mem_free(order);
@@ -331,8 +335,8 @@ static int compare_names(const void *a, const void *b)
 }
 
 /* Sorts an index of names and refuses any that is there twice. */
-static clsa_status sort_names(struct reader *r, struct clsa_gguf_name *names,
-                              size_t count)
+static clsa_status sort_names(struct gguf_reader *r,
+                              struct clsa_gguf_name *names, size_t count)
 {
     if (!names)
         return clsa_fail_memory(r->error, "an index", count * sizeof *names);
@@ -345,7 +349,7 @@ static clsa_status sort_names(struct reader *r, struct clsa_gguf_name *names,
     return CLSA_OK;
 }
 
-static clsa_status index_keys(struct reader *r)
+static clsa_status index_keys(struct gguf_reader *r)
 {
     struct clsa_gguf *g = r->gguf;
     g->key_names = clsa_mem_calloc(g->key_count, sizeof *g->key_names);
@@ -354,24 +358,31 @@ static clsa_status index_keys(struct reader *r)
     return sort_names(r, g->key_names, g->key_count);
 }
 
-static clsa_status index_tensors(struct reader *r)
+clsa_status clsa_gguf_index_tensors(struct clsa_gguf *gguf, clsa_error *error)
 {
-    struct clsa_gguf *g = r->gguf;
-    g->tensor_names = clsa_mem_calloc(g->tensor_count, sizeof *g->tensor_names);
-    for (size_t i = 0; g->tensor_names && i < g->tensor_count; i++)
-        g->tensor_names[i] = (struct clsa_gguf_name){g->tensors[i].name, i};
-    return sort_names(r, g->tensor_names, g->tensor_count);
+    struct gguf_reader r = {.gguf = gguf, .kind = "tensor", .error = error};
+    const size_t count = gguf->tensor_count;
+    gguf->tensor_names = clsa_mem_calloc(count, sizeof *gguf->tensor_names);
+    for (size_t i = 0; gguf->tensor_names && i < count; i++)
+        gguf->tensor_names[i] =
+            (struct clsa_gguf_name){gguf->tensors[i].name, i};
+    return sort_names(&r, gguf->tensor_names, count);
 }
 
 /* -------------------------------------------------------------------- file */
 
 /* The header: magic, version and the two counts. */
-static clsa_status read_header(struct reader *r, uint64_t *tensors,
+static clsa_status read_header(struct gguf_reader *r, uint64_t *tensors,
                                uint64_t *keys)
 {
     const char *path = r->gguf->path;
     size_t size = r->gguf->size;
-    if (memcmp(r->gguf->base, "GGUF", size < 4 ? size : 4) != 0)
+    if (clsa_is_lfs_pointer(r->gguf->base, size))
+        return clsa_fail(r->error, CLSA_ERR_FORMAT,
+                         "%s: is a pointer of Git LFS and not the model: fetch "
+                         "the file with git lfs pull",
+                         path);
+    if (memcmp(r->gguf->base, "GGUF", clsa_min(size, 4)) != 0)
         return clsa_fail(r->error, CLSA_ERR_FORMAT,
                          "%s: is not a GGUF file: it does not start with "
                          "\"GGUF\"",
@@ -399,7 +410,7 @@ static clsa_status read_header(struct reader *r, uint64_t *tensors,
                      path, version, VERSION);
 }
 
-static clsa_status read_keys(struct reader *r, uint64_t count)
+static clsa_status read_keys(struct gguf_reader *r, uint64_t count)
 {
     r->kind = "key";
     for (r->number = 0; r->number < count; r->number++) {
@@ -409,17 +420,17 @@ static clsa_status read_keys(struct reader *r, uint64_t count)
     return index_keys(r);
 }
 
-static clsa_status read_tensors(struct reader *r, uint64_t count)
+static clsa_status read_tensors(struct gguf_reader *r, uint64_t count)
 {
     r->kind = "tensor";
     for (r->number = 0; r->number < count; r->number++) {
         r->name = NULL;
         CLSA_TRY(read_tensor(r));
     }
-    return index_tensors(r);
+    return clsa_gguf_index_tensors(r->gguf, r->error);
 }
 
-static clsa_status place_tensors(struct reader *r, uint64_t alignment)
+static clsa_status place_tensors(struct gguf_reader *r, uint64_t alignment)
 {
     uint64_t start = (r->at + (alignment - 1)) & ~(alignment - 1);
     for (size_t i = 0; i < r->gguf->tensor_count; i++) {
@@ -431,7 +442,7 @@ static clsa_status place_tensors(struct reader *r, uint64_t alignment)
 
 clsa_status clsa_gguf_parse(struct clsa_gguf *gguf, clsa_error *error)
 {
-    struct reader r = {.gguf = gguf, .error = error};
+    struct gguf_reader r = {.gguf = gguf, .error = error};
     uint64_t tensors = 0, keys = 0, alignment = ALIGNMENT;
     CLSA_TRY(read_header(&r, &tensors, &keys));
     CLSA_TRY(read_keys(&r, keys));

@@ -17,7 +17,7 @@ static const char *kind_name(enum clsa_gguf_type type)
     case CLSA_GGUF_F64:
         return "a float";
     case CLSA_GGUF_BOOL:
-        return "a truth value";
+        return "a boolean";
     case CLSA_GGUF_STRING:
         return "a string";
     case CLSA_GGUF_ARRAY:
@@ -134,7 +134,7 @@ clsa_status clsa_gguf_bool(const struct clsa_gguf *gguf, const char *name,
     if (!key)
         return CLSA_OK;
     if (key->type != CLSA_GGUF_BOOL)
-        return fail_kind(gguf, key, "a truth value", error);
+        return fail_kind(gguf, key, "a boolean", error);
     *value = *key->data != 0;
     return CLSA_OK;
 }
@@ -226,6 +226,23 @@ clsa_status clsa_gguf_ints(const struct clsa_gguf *gguf, const char *name,
                          gguf->path, name);
     }
     *values = ints;
+    *count = n;
+    return CLSA_OK;
+}
+
+clsa_status clsa_gguf_floats(const struct clsa_gguf *gguf, const char *name,
+                             float **values, size_t *count, clsa_error *error)
+{
+    const struct clsa_gguf_key *key;
+    CLSA_TRY(find(gguf, name, true, &key, error));
+    if (key->type != CLSA_GGUF_ARRAY || key->element != CLSA_GGUF_F32)
+        return fail_kind(gguf, key, "an array of floats", error);
+    size_t n = (size_t)key->count;
+    float *floats = clsa_mem_calloc(n, sizeof *floats);
+    if (!floats)
+        return clsa_fail_memory(error, name, n * sizeof *floats);
+    memcpy(floats, key->data, n * sizeof *floats);
+    *values = floats;
     *count = n;
     return CLSA_OK;
 }

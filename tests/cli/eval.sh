@@ -44,6 +44,9 @@ clsa eval perplexity --file text -c 90 --attention dense,clsa --json -q |
     sed -E 's/: [0-9]+\.[0-9]{6,}/: X/g'
 clsa eval perplexity --file text -c 90 --positions all |
     sed -E 's/ +[0-9]+\.[0-9]+ +[0-9.]+$/ X/'
+clsa eval perplexity --file text -c 90 --positions chunk --json -q |
+    sed -E 's/: [0-9]+\.[0-9]{6,}/: X/g'
+clsa eval perplexity --file text -c 2 --positions chunk
 clsa eval perplexity --file text -c 64K
 clsa eval perplexity --file text -c 1
 : >empty

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# What info says, but for what depends on the machine.
+# The output of info, except what depends on the machine.
 clsa info | sed -E 's/^([a-z]+) .*/\1/'
 clsa info --json | grep -oE '"[a-z_]+": ' | tr -d '\n' && echo
 clsa info model.gguf | sed -n '1,/^check/p'
@@ -18,3 +18,13 @@ head -c 100000 model.gguf >short.gguf
 clsa info short.gguf 2>&1 | sed -E 's/(short.gguf: ).*/\1refused/'
 echo 'no model' >text.gguf
 clsa info text.gguf 2>&1 | sed -E 's/(text.gguf: ).*/\1refused/'
+# Caches grow with the context; layers with windows or without K and V have none.
+for arch in llama mistral qwen2 qwen3 smollm3 phi3 gemma2 gemma3_text \
+    gemma4_text; do
+    for context in 256 1K; do
+        clsa info --plan -c $context --json \
+            "$data/../fuzz/corpus/gguf/seed-$arch" |
+            grep -oE '"(layers|prompt_layers|cache)": [0-9]+' |
+            paste -sd ' '
+    done
+done

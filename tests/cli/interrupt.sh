@@ -7,8 +7,11 @@ done >long
 # an emulator.
 pause=1
 [ -z "${CLSA_EMULATOR:-}" ] || pause=5
+# Shells without job control have SIGINT ignored for what runs beside them, and
+# nohup has SIGHUP.
+start=(env --default-signal=INT,HUP,TERM "$program")
 interrupt() {
-    "$program" run --temp 0 "$@" >/dev/null &
+    "${start[@]}" run --temp 0 "$@" >/dev/null &
     sleep $pause
     kill -INT $!
     wait $!
@@ -22,7 +25,7 @@ interrupt -p "The ferry" --session t -t 1 -c 128K 2>&1 |
 clsa run --session t --temp 0 -n 1 -c 128K | wc -l
 # Measurements end at once, too.
 measure() {
-    "$program" bench "$@" >/dev/null &
+    "${start[@]}" bench "$@" >/dev/null &
     sleep 1
     kill -INT $!
     wait $!
@@ -31,3 +34,26 @@ measure() {
 measure machine -t 1
 measure kernels -t 1
 measure decode --shape 1b --type q4_k -t 1
+# A terminal that goes away: as SIGTERM, and told twice no worse than once.
+hang_up() {
+    "${start[@]}" run --temp 0 -p "The ferry" --session "$1" -c 128K -t 1 >/dev/null &
+    sleep $pause
+    kill -HUP $!
+    kill -HUP $! 2>/dev/null
+    wait $!
+    echo "exit status $?"
+}
+hang_up h 2>&1 | sed -E 's/after [0-9]+ gen/after N gen/'
+ls h
+# What was ignored at the start stays ignored.
+(
+    trap '' INT HUP TERM
+    exec "$program" run --temp 0 -p "The ferry" \
+        -n 3000 -t 1 >out
+) &
+sleep 0.3
+kill -INT $!
+kill -HUP $!
+kill -TERM $!
+wait $!
+echo "exit status $?"

@@ -11,10 +11,13 @@ clsa quantize model.gguf c.gguf q4_k --eval text |
     tail -n 2 | sed -E 's/loss [0-9.]+/loss/; s/[0-9] of/some of/'
 clsa quantize model.gguf c.gguf q4_k --eval missing
 clsa quantize a.gguf c.gguf i8
-clsa quantize a.gguf c.gguf q5_k
+clsa quantize model.gguf c.gguf Q4_K_M | grep -E 'attn_v|ffn_down|token|attn_q.w'
+clsa info c.gguf | grep file_type
 clsa quantize a.gguf c.gguf
 clsa quantize a.gguf c.gguf f16 --keep token_embd.weight
 clsa quantize a.gguf c.gguf f16 --keep token_embd.weight=i8
+clsa quantize a.gguf c.gguf f16 --keep 'blk.0.ffn_up=f16'
+clsa quantize a.gguf c.gguf f16 --keep 'blk.0.attn_norm.weight=f16'
 clsa convert . -o c.gguf --type bogus
 clsa quantize a.gguf missing/c.gguf f16
 clsa quantize missing.gguf c.gguf f16
@@ -36,3 +39,10 @@ done
 clsa quantize a.gguf link.gguf f16 -q | tail -n 1
 stat -c '%F %n' folder pipe dead.gguf target.gguf link.gguf
 stat -c %a target.gguf
+# A file that is read is never what is written, by whatever name.
+ln -s a.gguf alias.gguf
+ln a.gguf hard.gguf
+for name in a.gguf ./a.gguf alias.gguf hard.gguf; do
+    clsa quantize a.gguf $name q8_0
+done
+clsa quantize a.gguf text q8_0 --eval text

@@ -31,6 +31,12 @@ clsa run -p "The old captain" -n 20 --seed 5 -t 2 | cmp - first && echo same
 # Nor do more threads than CPUs hang.
 timeout 120 "$program" run -p "The old captain" -n 20 --seed 5 -t 64 |
     cmp - first && echo same
+# Nor do threads that OpenMP binds to one place.
+first_cpu=$(sed -n 's/^Cpus_allowed_list:[^0-9]*\([0-9]*\).*/\1/p' /proc/self/status)
+for bound in OMP_PROC_BIND=primary GOMP_CPU_AFFINITY="$first_cpu"; do
+    env "$bound" timeout 120 "$program" run -p "The old captain" -n 20 \
+        --seed 5 -t 4 | cmp - first && echo same
+done
 # A full disk and a closed pipe.
 run -p "$fact$ask" --stop . >/dev/full
 "$program" run -p "$fact" --temp 0 -n 2000 | head -c 1 >/dev/null

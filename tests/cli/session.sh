@@ -10,7 +10,18 @@ run() {
 }
 clsa run --temp 0 -p "$story$ask" -n 12 >whole
 run -p "$story" -n 0
-run -n 1
+# The session begins with this prompt: nothing is read or generated twice.
+cp s read
+run -p "$story" -n 0
+cmp s read && echo as before
+# A longer prompt is read from where the session ends; -n 0 kept no logits.
+clsa run --temp 0 --session-ro s -p "$story$ask" -n 12 >longer
+cmp longer whole && echo same
+clsa run --temp 0 --session-ro s -n 4 >first
+clsa run --temp 0 -p "$story" -n 4 >second
+cmp first second && cmp s read && echo same, and not saved
+clsa run --session-ro missing -n 1
+run --session-ro s
 run -p "$ask" -n 4 >pieces
 run -n 8 >>pieces
 tr -d '\n' <whole >a

@@ -14,10 +14,10 @@ clsa run -p x -f y
 clsa run -i -
 clsa run -i --json
 clsa run -p x --stop ''
-for n in '' -1 +1 ' 1' 1x 0x10 1.5 1T 4G 99999999999999999999; do
+for n in '' -2 +1 ' 1' 1x 0x10 1.5 1T 4G 99999999999999999999; do
     clsa run -p x -n "$n"
 done
-clsa run -p x -c 0
+clsa run -p x -c -1
 clsa run -p x -t 1025
 for t in '' nan inf -1 1e 0x1 '1 ' 101 1e999; do
     clsa run -p x --temp "$t"
@@ -46,6 +46,6 @@ clsa convert '' -o x
 # No line of a help is longer than 80 columns or ends in a blank.
 for command in run tokenize detokenize 'eval logits' 'eval needles' \
     'eval loss' 'eval perplexity' info convert quantize 'bench machine' \
-    'bench kernels' 'bench decode'; do
+    'bench kernels' 'bench decode' 'bench tokenize'; do
     clsa $command --help | grep -E '^.{81}| $'
 done

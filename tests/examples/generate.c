@@ -5,7 +5,7 @@
  *
  *     generate MODEL.gguf TEXT TOKENS
  *
- * The order of calls: open a model, tokenise, open a session, append the
+ * The order of calls: open a model, tokenize, open a session, append the
  * prompt, then sample and append one token at a time. It is part of
  * libclsa(3).
  */
@@ -35,19 +35,30 @@ static void print_token(const clsa_model *model, clsa_detokenizer *state,
     clsa_free(text);
 }
 
+/* Whether the model says that the text ends here. */
+static int is_end(const clsa_model *model, int32_t id)
+{
+    const int32_t *ids;
+    size_t count, i;
+
+    clsa_model_eog(model, &ids, &count);
+    for (i = 0; i < count; i++)
+        if (ids[i] == id)
+            return 1;
+    return 0;
+}
+
 /* Sample and append until the text ends, is long enough, or nothing fits. */
 static void generate(const clsa_model *model, clsa_session *session,
                      clsa_sampler *sampler, long tokens)
 {
-    clsa_detokenizer state = {{0}, 0};
-    clsa_model_info info;
+    clsa_detokenizer state = {0};
     clsa_error error;
     int32_t id;
 
-    clsa_model_get_info(model, &info);
     while (tokens-- > 0) {
         check(clsa_sampler_sample(sampler, session, &id, &error), &error);
-        if (id == info.eos ||
+        if (is_end(model, id) ||
             clsa_session_length(session) == clsa_session_context(session))
             break;
         print_token(model, &state, id);

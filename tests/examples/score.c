@@ -50,7 +50,7 @@ static double score_ids(clsa_session *session, const int32_t *ids, size_t count,
                         uint32_t vocab)
 {
     struct score score = {ids, vocab, 0};
-    clsa_append how = {
+    clsa_append_options how = {
         .want = CLSA_WANT_MASK, .on_logits = add_loss, .user = &score};
     uint8_t *mask = malloc(count);
     clsa_error error;
@@ -79,7 +79,7 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     }
     check(clsa_model_open(&model, argv[1], NULL, &error), &error);
-    clsa_model_get_info(model, &info);
+    clsa_model_get_info(model, &info, sizeof info);
     check(
         clsa_tokenize(model, argv[3], strlen(argv[3]), 0, &ids, &count, &error),
         &error);

@@ -30,26 +30,47 @@ static const uint8_t *part(const uint8_t **at, const uint8_t *end, size_t *size)
     return start;
 }
 
-static void put_tensors(void)
+static int has(const uint8_t *text, size_t n, const char *word)
 {
-    static int ready;
+    const size_t size = strlen(word);
+    for (size_t i = 0; i + size <= n; i++)
+        if (memcmp(text + i, word, size) == 0)
+            return 1;
+    return 0;
+}
+
+/* Tensors that fit the kind of network which the configuration names. */
+static void put_tensors(const uint8_t *config, size_t n)
+{
+    static const char *const files[] = {"../fuzz/folder/model.safetensors",
+                                        "../fuzz/qwen3/model.safetensors",
+                                        "../fuzz/gemma/model.safetensors"};
+    static size_t ready;
+    const size_t wanted = has(config, n, "gemma")   ? 2
+                          : has(config, n, "qwen3") ? 1
+                                                    : 0;
     size_t size;
-    if (ready)
+    if (ready == wanted + 1)
         return;
-    uint8_t *data = fuzz_load("../fuzz/folder/model.safetensors", &size);
+    uint8_t *data = fuzz_load(files[wanted], &size);
     fuzz_write("model.safetensors", data, size);
     free(data);
-    ready = 1;
+    ready = wanted + 1;
 }
 
 static void read_tokenizer(const clsa_write_options *options)
 {
     struct clsa_keys keys = {.count = 0};
     clsa_error error;
-    clsa_status status = clsa_convert_tokenizer(&keys, fuzz_path("."), 300, 0,
-                                                1, options, &error);
+    struct clsa_folder folder = {
+        .path = fuzz_path("."), .options = options, .error = &error};
+    clsa_status status = clsa_folder_load(&folder, "tokenizer_config.json",
+                                          CLSA_FOLDER_JSON, &folder.settings);
+    if (!status)
+        status = clsa_convert_tokenizer(&keys, &folder, 300);
     if (status)
         fuzz_failed(status, &error);
+    clsa_folder_close(&folder);
     clsa_bytes_free(&keys.bytes);
 }
 
@@ -59,8 +80,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     clsa_write_options options;
     clsa_error error;
     size_t n;
-    put_tensors();
     text = part(&at, end, &n);
+    put_tensors(text, n);
     fuzz_write("config.json", text, n);
     text = part(&at, end, &n);
     const int is_json = n > 0 && text[0] == '{';

@@ -8,13 +8,17 @@
 #
 # MODE=replay (default): AddressSanitizer and UndefinedBehaviorSanitizer, with
 # the main function of replay.c. MODE=fuzzer: libFuzzer besides, for clang.
+# MODE=tsan: ThreadSanitizer, and target check_team (tests/tsan.sh).
 MODE = replay
 TOP = .
 CC = cc
-PACKAGES = libpcre2-8 jansson libxxhash
-TARGETS = gguf safetensors folder session needles numbers
+PACKAGES = libutf8proc jansson libxxhash nettle
+TARGETS = gguf safetensors folder session needles numbers template tokenizer body
 
 sanitize = -fsanitize=address,undefined -fno-sanitize-recover=all
+ifeq ($(MODE),tsan)
+sanitize = -fsanitize=thread
+endif
 ifeq ($(MODE),fuzzer)
 cover = -fsanitize=fuzzer-no-link
 main =
@@ -29,18 +33,26 @@ libs := $(shell pkg-config --libs $(PACKAGES)) -lm
 
 # What runs with any input; the kernels are checked elsewhere and are slow.
 library := $(patsubst $(TOP)/%.c,%.o,$(wildcard $(TOP)/src/base/*.c \
-	$(TOP)/src/model/*.c $(TOP)/src/convert/*.c $(TOP)/src/engine/*.c \
+	$(TOP)/src/model/*.c $(TOP)/src/arch/*.c $(TOP)/src/policy/*.c \
+	$(TOP)/src/convert/*.c $(TOP)/src/engine/*.c $(TOP)/src/jinja/*.c \
 	$(TOP)/simd/*.c $(TOP)/simd/ref/*.c))
-cli := $(addprefix src/cli/,engine.o files.o machine.o message.o needles.o \
-	number.o options.o progress.o shape.o)
+cli := $(addprefix src/cli/,bench/shape.o eval/needle_file.o files.o \
+	habits.o library.o machine.o message.o number.o options.o progress.o \
+	signals.o)
+serve := $(addprefix src/serve/,params.o prompt.o queue.o request.o text.o \
+	texts.o worker.o)
 
 all: $(addprefix fuzz_,$(TARGETS))
 
-fuzz_%: tests/fuzz/%.o tests/fuzz/fuzz.o $(main) $(cli) $(library)
+fuzz_%: tests/fuzz/%.o tests/fuzz/fuzz.o $(main) $(cli) $(serve) $(library)
 	@echo "  SANLD    $@"
 	@$(CC) $(flags) $(link) -o $@ $^ $(libs)
 
-objects = $(TARGETS:%=tests/fuzz/%.o) tests/fuzz/fuzz.o $(main) $(cli) $(library)
+check_team: tests/check_team.o $(library)
+	@echo "  SANLD    $@"
+	@$(CC) $(flags) -o $@ $^ $(libs)
+
+objects = tests/check_team.o $(TARGETS:%=tests/fuzz/%.o) tests/fuzz/fuzz.o $(main) $(cli) $(serve) $(library)
 $(objects): %.o: $(TOP)/%.c
 	@mkdir -p $(@D)
 	@echo "  SANCC    $<"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzz target: a model file. What opens is described, tokenises and spells,
+ * Fuzz target: a model file. What opens is described, tokenizes and spells,
  * and runs a few tokens by each of its policies, saved and loaded in between.
  */
 #include <stdlib.h>
@@ -16,7 +16,7 @@ static void describe(const clsa_model *model)
     for (size_t i = 0; i < clsa_model_metadata_count(model); i++)
         clsa_model_metadata(model, i, &key, value, sizeof value);
     for (size_t i = 0; i < clsa_model_tensor_count(model); i++) {
-        clsa_model_tensor(model, i, &tensor);
+        clsa_model_tensor(model, i, &tensor, sizeof tensor);
         fuzz_check(tensor.name && *tensor.name);
     }
 }
@@ -112,7 +112,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         fuzz_failed(status, &error);
         return 0;
     }
-    clsa_model_get_info(model, &info);
+    clsa_model_get_info(model, &info, sizeof info);
     describe(model);
     tokenize(model);
     run(model, NULL);

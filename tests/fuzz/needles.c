@@ -5,8 +5,8 @@
  */
 #include <string.h>
 
+#include "src/cli/eval/needle_file.h"
 #include "src/cli/message.h"
-#include "src/cli/needles.h"
 #include "tests/fuzz/fuzz.h"
 
 static void judge(const struct cli_question *question)
@@ -16,7 +16,7 @@ static void judge(const struct cli_question *question)
     fuzz_check(cli_needle_verdict(answer, answer, 1) == 1);
     fuzz_check(cli_needle_verdict(answer, answer, 0) == -1);
     fuzz_check(cli_needle_verdict("", answer, 0) == -1);
-    fuzz_check(cli_needle_room(answer) > strlen(answer));
+    fuzz_check(cli_needle_budget(answer) > strlen(answer));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

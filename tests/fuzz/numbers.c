@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "src/base/numa.h"
-#include "src/cli/engine.h"
+#include "src/cli/bench/shape.h"
+#include "src/cli/library.h"
 #include "src/cli/message.h"
-#include "src/cli/shape.h"
 #include "tests/fuzz/fuzz.h"
 
 #define MAX_ARGUMENTS 24

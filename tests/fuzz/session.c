@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzz target: a session file behind one byte that says which model and policy
+ * Fuzz target: a session file after one byte that says which model and policy
  * it is for, and whether it is loaded as it is. Else the fingerprint and the
- * checksum are made right first, for what lies behind them. What loads has to
+ * checksum are made right first, for what follows them. What loads has to
  * go on, to be truncated and to be saved.
  */
 #include <stdlib.h>
@@ -40,8 +40,9 @@ static void go_on(clsa_session *session)
     const uint64_t length = clsa_session_length(session);
     clsa_error error;
     size_t count = 0;
-    const uint32_t *rows = clsa_session_rows(session, &count);
-    for (size_t i = 0; rows && i < count; i++)
+    const uint32_t *rows = NULL;
+    clsa_session_rows(session, &rows, &count);
+    for (size_t i = 0; i < count; i++)
         fuzz_check(rows[i] < length);
     clsa_status status = clsa_session_append(session, ids, 2, NULL, &error);
     if (status)

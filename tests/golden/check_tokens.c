@@ -28,7 +28,7 @@ static bool same_text(const struct clsa_tokenizer *tokenizer,
                       const int32_t *ids, size_t count, const char *text,
                       size_t size)
 {
-    clsa_detokenizer state = {{0}, 0};
+    clsa_detokenizer state = {0};
     bool same = true;
     size_t at = 0;
     for (size_t i = 0; i <= count && same; i++) {
@@ -49,14 +49,15 @@ static bool check_entry(const struct clsa_tokenizer *tokenizer,
 {
     const json_t *text = json_object_get(entry, "text");
     const char *bytes = json_string_value(text);
-    size_t size = json_string_length(text), count;
-    int32_t *ids;
+    size_t size = json_string_length(text);
+    struct clsa_tokens tokens;
     if (clsa_tokenizer_encode(tokenizer, bytes, size, CLSA_TOKENIZE_SPECIAL,
-                              &ids, &count, NULL) != CLSA_OK)
+                              &tokens, NULL) != CLSA_OK)
         return false;
-    bool good = same_ids(ids, count, json_object_get(entry, "ids")) &&
-                same_text(tokenizer, ids, count, bytes, size);
-    clsa_mem_free(ids);
+    bool good =
+        same_ids(tokens.ids, tokens.count, json_object_get(entry, "ids")) &&
+        same_text(tokenizer, tokens.ids, tokens.count, bytes, size);
+    clsa_mem_free(tokens.ids);
     return good;
 }
 
@@ -98,7 +99,7 @@ int main(void)
              shared ? shared : top, shared ? "" : "/../shared");
     FILE *file = fopen(path, "rb");
     if (!file) {
-        printf("golden tokens: skipped, there is no %s\n", path);
+        printf("SKIP check_tokens: there is no %s\n", path);
         return SKIPPED;
     }
     json_t *entries = json_loadf(file, JSON_ALLOW_NUL, NULL);

@@ -23,7 +23,7 @@
 #define SMALLEST 65536
 
 struct slot {
-    char *room; /* behind the guard in front; the other one is at room + size */
+    char *room; /* after the first guard; the second is at room + size */
     size_t size;
     const char *name;
     char *data;
@@ -145,6 +145,13 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+void *test_scratch(void)
+{
+    enum { LINE = 64 };
+    char *data = test_output("scratch", CLSA_KERNEL_SCRATCH + LINE - 1, 1);
+    return data + (LINE - (uintptr_t)data % LINE) % LINE;
+}
+
 void test_intact(void)
 {
     for (size_t i = 0; i < taken; i++) {
@@ -159,7 +166,7 @@ void test_intact(void)
             test_fail("write %zu bytes in front of %s (%zu bytes)", front - at,
                       s->name, s->bytes);
         if (!poison(end, behind, &at))
-            test_fail("write %zu bytes behind the end of %s (%zu bytes)", at,
+            test_fail("write %zu bytes past the end of %s (%zu bytes)", at,
                       s->name, s->bytes);
     }
 }
@@ -182,7 +189,7 @@ bool test_describe(const void *address, char *text, size_t size)
         if (p < s->room - GUARD || p >= s->room + s->size + GUARD)
             continue;
         if (p >= end)
-            snprintf(text, size, "%zu bytes behind the end of %s (%zu bytes)",
+            snprintf(text, size, "%zu bytes past the end of %s (%zu bytes)",
                      (size_t)(p - end), s->name, s->bytes);
         else if (p < s->data)
             snprintf(text, size, "%zu bytes in front of %s (%zu bytes)",

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Checks of attend and attend_merge: against the scalar versions, and the two
+ * Checks of attend and attend_combine: against the scalar versions, and the two
  * invariants that the engine builds on, bit for bit: the result depends on
  * the rows and their order but not on where they lie, and a head's result
  * does not depend on the other heads of the call.
@@ -27,6 +27,7 @@ struct attention {
     enum score_kind kind;
     size_t r, e, row_bytes;
     float *q, *got, *want, *other;
+    float cap;                       /* of scores; 0: none */
     struct clsa_rows packed, spread; /* the same rows in two places */
 };
 
@@ -114,7 +115,7 @@ static void make_rows(const struct test *t, struct attention *a, size_t n)
     const size_t size = test_alignment(a->format), row = a->row_bytes / size;
     const size_t stride = row + test_below(20);
     const size_t places = n + test_below((uint32_t)n + 1);
-    float x[2][256];
+    float x[2][CLSA_ATTEND_SIZE];
 
     uint32_t *order = test_input("order", n, sizeof *order);
     shuffle(order, n, places);
@@ -134,10 +135,14 @@ static void make_rows(const struct test *t, struct attention *a, size_t n)
         memcpy(sk + at, pk + to, a->row_bytes);
         memcpy(sv + at, pv + to, a->row_bytes);
     }
-    a->packed =
-        (struct clsa_rows){.k = pk, .v = pv, .stride = a->row_bytes, .n = n};
-    a->spread = (struct clsa_rows){
-        .k = sk, .v = sv, .stride = stride * size, .order = order, .n = n};
+    a->packed = (struct clsa_rows){
+        .k = pk, .v = pv, .stride = a->row_bytes, .n = n, .cap = a->cap};
+    a->spread = (struct clsa_rows){.k = sk,
+                                   .v = sv,
+                                   .stride = stride * size,
+                                   .order = order,
+                                   .n = n,
+                                   .cap = a->cap};
 }
 
 static void make_attention(const struct test *t, struct attention *a, size_t n)
@@ -150,6 +155,7 @@ static void make_attention(const struct test *t, struct attention *a, size_t n)
     a->got = test_output("out", count, sizeof *a->got);
     a->want = test_output("out of ref", count, sizeof *a->want);
     a->other = test_output("out again", count, sizeof *a->other);
+    a->packed.scratch = a->spread.scratch = test_scratch();
     test_seal();
 }
 
@@ -186,11 +192,14 @@ static void compare_head(const struct test *t, const struct attention *a,
 
     if (a->kind != SCORE_PLAIN)
         terms = 0;
-    for (size_t i = 0; i < n; i++)
+    const double cap = (double)a->cap, off = 0x1p-22 * terms + 1e-6 * cap;
+    for (size_t i = 0; i < n; i++) {
+        s[i] = cap > 0 ? cap * tanh(s[i] / cap) : s[i];
         max = fmax(max, s[i]);
+    }
     for (size_t i = 0; i < n; i++)
         sum += s[i] = exp(s[i] - max);
-    const double rel = 4e-6 + 2 * 0x1p-22 * terms;
+    const double rel = 4e-6 + 2 * off;
     const double least = (double)FLT_MIN * (double)n;
     for (size_t j = 0; j < e; j++) {
         double value = 0, size = 0;
@@ -200,7 +209,7 @@ static void compare_head(const struct test *t, const struct attention *a,
         }
         test_near(t, "out", at + j, got[j], want[j], value, rel * size + least);
     }
-    test_near(t, "max", at + e, got[e], want[e], max, 0x1p-22 * terms);
+    test_near(t, "max", at + e, got[e], want[e], max, off);
     test_near(t, "sum", at + e + 1, got[e + 1], want[e + 1], sum, rel * sum);
 }
 
@@ -235,14 +244,14 @@ static void run_attend(const struct clsa_simd *table, void *arg)
     table->attend[a->format](a->got, a->q, a->r, a->e, &a->packed);
 }
 
-static void check_attend_case(const struct test *t, size_t n, size_t r,
-                              size_t e, enum score_kind kind)
+static void check_capped_case(const struct test *t, size_t n, size_t r,
+                              size_t e, enum score_kind kind, float cap)
 {
     for (int where = 0; where < test_placements(t); where++) {
         struct attention a = {
-            .format = t->format, .kind = kind, .r = r, .e = e};
-        test_case("rows %zu, heads %zu, e %zu, kind %d, placement %d", n, r, e,
-                  (int)kind, where);
+            .format = t->format, .kind = kind, .r = r, .e = e, .cap = cap};
+        test_case("rows %zu, heads %zu, e %zu, kind %d, cap %g, placement %d",
+                  n, r, e, (int)kind, (double)cap, where);
         test_reset((enum test_placement)where);
         make_attention(t, &a, n);
         t->ref->attend[a.format](a.want, a.q, r, e, &a.packed);
@@ -253,10 +262,16 @@ static void check_attend_case(const struct test *t, size_t n, size_t r,
     }
 }
 
+static void check_attend_case(const struct test *t, size_t n, size_t r,
+                              size_t e, enum score_kind kind)
+{
+    check_capped_case(t, n, r, e, kind, 0);
+}
+
 static void check_attend(struct test *t)
 {
-    static const size_t float_e[] = {8, 16, 24, 40, 64, 72, 128, 256};
-    static const size_t block_e[] = {32, 64, 96, 128, 256};
+    static const size_t float_e[] = {8, 16, 24, 40, 64, 72, 128, 256, 512};
+    static const size_t block_e[] = {32, 64, 96, 128, 256, 512};
     static const size_t rows[] = {1,  2,  3,  4,  5,  7,  8,   9,  15,
                                   16, 17, 31, 33, 64, 65, 255, 256};
     const bool blocks = t->format == CLSA_Q8_0;
@@ -273,6 +288,8 @@ static void check_attend(struct test *t)
         check_attend_case(t, t->quick ? 3 : 19, r, 32, SCORE_PLAIN);
     for (int kind = 0; kind < SCORE_KINDS; kind++)
         check_attend_case(t, t->quick ? 11 : 100, 3, 64, (enum score_kind)kind);
+    for (size_t i = 0; i < TEST_COUNT(rows) - 5 * t->quick; i++)
+        check_capped_case(t, rows[i], 1 + i % 5, 64, SCORE_PLAIN, 1.5f);
 }
 
 /* ----------------------------------------------------------------- score */
@@ -336,22 +353,22 @@ static void check_score(struct test *t)
         check_score_case(t, 19, 64, (enum score_kind)kind);
 }
 
-/* ----------------------------------------------------------------- merge */
+/* --------------------------------------------------------------- combine */
 
-struct merge {
+struct combine {
     size_t n, ld, e;
     float *y, *want;
     const float *part;
 };
 
-static void run_merge(const struct clsa_simd *table, void *arg)
+static void run_combine(const struct clsa_simd *table, void *arg)
 {
-    const struct merge *m = arg;
-    table->attend_merge(m->y, m->part, m->n, m->ld, m->e);
+    const struct combine *m = arg;
+    table->attend_combine(m->y, m->part, m->n, m->ld, m->e);
 }
 
 /* Partials whose maxima lie within `range` of each other. */
-static void make_merge(struct merge *m, float range)
+static void make_combine(struct combine *m, float range)
 {
     const size_t count = (m->n - 1) * m->ld + m->e + 2;
     float *part = test_input("part", count, sizeof *part);
@@ -369,7 +386,7 @@ static void make_merge(struct merge *m, float range)
     test_seal();
 }
 
-static void compare_merge(const struct test *t, const struct merge *m)
+static void compare_combine(const struct test *t, const struct combine *m)
 {
     double max = -INFINITY, sum = 0;
     for (size_t i = 0; i < m->n; i++)
@@ -391,23 +408,23 @@ static void compare_merge(const struct test *t, const struct merge *m)
     }
 }
 
-static void check_merge_case(const struct test *t, size_t n, size_t e,
-                             float range)
+static void check_combine_case(const struct test *t, size_t n, size_t e,
+                               float range)
 {
     for (int where = 0; where < test_placements(t); where++) {
-        struct merge m = {.n = n, .e = e, .ld = e + 2 + test_below(5)};
+        struct combine m = {.n = n, .e = e, .ld = e + 2 + test_below(5)};
         test_case("n %zu, e %zu, ld %zu, range %g, placement %d", n, e, m.ld,
                   (double)range, where);
         test_reset((enum test_placement)where);
-        make_merge(&m, range);
-        t->ref->attend_merge(m.want, m.part, n, m.ld, e);
-        run_merge(t->simd, &m);
-        compare_merge(t, &m);
+        make_combine(&m, range);
+        t->ref->attend_combine(m.want, m.part, n, m.ld, e);
+        run_combine(t->simd, &m);
+        compare_combine(t, &m);
         test_intact();
     }
 }
 
-static void check_merge(struct test *t)
+static void check_combine(struct test *t)
 {
     static const size_t parts[] = {1, 2, 3, 7, 8, 9, 17, 100, 513};
     static const size_t sizes[] = {8, 16, 24, 64, 72, 128, 256};
@@ -416,15 +433,15 @@ static void check_merge(struct test *t)
     for (size_t i = 0; i < TEST_COUNT(parts) - 2 * t->quick; i++)
         for (size_t j = 0; j < TEST_COUNT(sizes); j++)
             for (size_t k = 0; k < TEST_COUNT(ranges); k++)
-                check_merge_case(t, parts[i], sizes[j], ranges[k]);
+                check_combine_case(t, parts[i], sizes[j], ranges[k]);
 }
 
-/* ------------------------------------------------------------------ join */
+/* ------------------------------------------------------------- accumulate */
 
-/* One head of a join against both sums in double. */
-static void compare_join(const struct test *t, const float *before,
-                         const float *part, size_t at, const float *got,
-                         const float *want, size_t e)
+/* One head of a sum against both sums in double. */
+static void compare_accumulate(const struct test *t, const float *before,
+                               const float *part, size_t at, const float *got,
+                               const float *want, size_t e)
 {
     const double max = fmax((double)before[e], (double)part[e]);
     const double old = exp((double)before[e] - max);
@@ -440,7 +457,7 @@ static void compare_join(const struct test *t, const float *before,
 }
 
 /* Heads whose maxima lie within `range`, at both sides of each other. */
-static void fill_join(float *x, size_t n, size_t ld, size_t e, float range)
+static void fill_partials(float *x, size_t n, size_t ld, size_t e, float range)
 {
     for (size_t h = 0; h < n; h++) {
         test_fill(x + h * ld, e + 2, TEST_PLAIN);
@@ -449,8 +466,8 @@ static void fill_join(float *x, size_t n, size_t ld, size_t e, float range)
     }
 }
 
-static void check_join_case(const struct test *t, size_t n, size_t e,
-                            float range)
+static void check_accumulate_case(const struct test *t, size_t n, size_t e,
+                                  float range)
 {
     for (int where = 0; where < test_placements(t); where++) {
         const size_t ld = e + 2 + test_below(5), count = (n - 1) * ld + e + 2;
@@ -459,28 +476,28 @@ static void check_join_case(const struct test *t, size_t n, size_t e,
         test_reset((enum test_placement)where);
         float *before = test_input("before", count, sizeof *before);
         float *part = test_input("part", n * (e + 2), sizeof *part);
-        fill_join(before, n, ld, e, range);
-        fill_join(part, n, e + 2, e, range);
+        fill_partials(before, n, ld, e, range);
+        fill_partials(part, n, e + 2, e, range);
         float *got = test_output("sum", count, sizeof *got);
         float *want = test_output("sum of ref", count, sizeof *want);
         float *alone = test_output("sum of a head", e + 2, sizeof *alone);
         test_seal();
         memcpy(got, before, count * sizeof *got);
         memcpy(want, before, count * sizeof *want);
-        t->ref->attend_join(want, ld, part, n, e);
-        t->simd->attend_join(got, ld, part, n, e);
+        t->ref->attend_accumulate(want, ld, part, n, e);
+        t->simd->attend_accumulate(got, ld, part, n, e);
         for (size_t h = 0; h < n; h++) {
-            compare_join(t, before + h * ld, part + h * (e + 2), h * ld,
-                         got + h * ld, want + h * ld, e);
+            compare_accumulate(t, before + h * ld, part + h * (e + 2), h * ld,
+                               got + h * ld, want + h * ld, e);
             memcpy(alone, before + h * ld, (e + 2) * sizeof *alone);
-            t->simd->attend_join(alone, ld, part + h * (e + 2), 1, e);
+            t->simd->attend_accumulate(alone, ld, part + h * (e + 2), 1, e);
             test_same_floats("sum of a head alone", got + h * ld, alone, e + 2);
         }
         test_intact();
     }
 }
 
-static void check_join(struct test *t)
+static void check_accumulate(struct test *t)
 {
     static const size_t heads[] = {1, 2, 3, 4, 7, 8, CLSA_ATTEND_HEADS};
     static const size_t sizes[] = {8, 16, 24, 64, 72, 128, 256};
@@ -489,7 +506,7 @@ static void check_join(struct test *t)
     for (size_t i = 0; i < TEST_COUNT(heads) - 2 * t->quick; i++)
         for (size_t j = 0; j < TEST_COUNT(sizes); j++)
             for (size_t k = 0; k < TEST_COUNT(ranges); k++)
-                check_join_case(t, heads[i], sizes[j], ranges[k]);
+                check_accumulate_case(t, heads[i], sizes[j], ranges[k]);
 }
 
 #define ATTEND(name, format)                                                   \
@@ -513,9 +530,9 @@ const struct kernel attend_kernels[] = {
     SCORE("f16", CLSA_F16),
     SCORE("bf16", CLSA_BF16),
     SCORE("q8_0", CLSA_Q8_0),
-    {"attend_merge", offsetof(struct clsa_simd, attend_merge), CLSA_F32,
-     check_merge},
-    {"attend_join", offsetof(struct clsa_simd, attend_join), CLSA_F32,
-     check_join},
+    {"attend_combine", offsetof(struct clsa_simd, attend_combine), CLSA_F32,
+     check_combine},
+    {"attend_accumulate", offsetof(struct clsa_simd, attend_accumulate),
+     CLSA_F32, check_accumulate},
     {0},
 };

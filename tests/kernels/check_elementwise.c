@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Checks of rms_norm, rope, silu_mul, add and rescale: against the scalar
- * versions, with output apart and in place where the prototype allows it.
+ * Checks of rms_norm, rope, silu_mul, gelu_mul, softcap, add and rescale:
+ * against the scalar versions, with output apart and in place where the
+ * prototype allows it.
  */
 #include <float.h>
 #include <math.h>
@@ -13,7 +14,7 @@
 static const size_t sizes[] = {1,  2,  3,  7,  8,  9,  15,  16,  17,
                                31, 32, 33, 63, 64, 65, 100, 257, 2048};
 
-/* Operands of any of the four; n is half of the head for rope. */
+/* Operands of any of them; n is half of the head for rope. */
 struct vectors {
     size_t n;
     float *y, *want;
@@ -162,6 +163,24 @@ static void run_silu_mul(const struct clsa_simd *table, void *arg)
     table->silu_mul(v->y, v->a, v->b, v->n);
 }
 
+static void run_gelu_mul(const struct clsa_simd *table, void *arg)
+{
+    const struct vectors *v = arg;
+    table->gelu_mul(v->y, v->a, v->b, v->n);
+}
+
+static void compare_gelu_mul(const struct test *t, const struct vectors *v,
+                             const float *gate)
+{
+    for (size_t i = 0; i < v->n; i++) {
+        const double g = (double)gate[i], up = (double)v->b[i];
+        const double u =
+            (double)CLSA_GELU_SCALE * (g + (double)CLSA_GELU_CUBE * g * g * g);
+        test_near(t, "y", i, v->y[i], v->want[i], g / (1 + exp(-2 * u)) * up,
+                  1e-6 * fabs(g * up) + (double)FLT_MIN);
+    }
+}
+
 static void compare_silu_mul(const struct test *t, const struct vectors *v,
                              const float *gate)
 {
@@ -187,7 +206,7 @@ static float gate_value(int kind)
                      : ends[test_below(TEST_COUNT(ends))];
 }
 
-static void make_silu_mul(struct vectors *v, float **gate, int kind)
+static void make_gate(struct vectors *v, float **gate, int kind)
 {
     *gate = test_input("gate", v->n, sizeof **gate);
     float *up = test_input("up", v->n, sizeof *up);
@@ -199,7 +218,15 @@ static void make_silu_mul(struct vectors *v, float **gate, int kind)
     v->want = test_output("y of ref", v->n, sizeof *v->want);
 }
 
-static void check_silu_mul_case(const struct test *t, size_t n, int kind)
+/* A gate: its kernel, and how it is compared. */
+struct gate {
+    void (*run)(const struct clsa_simd *table, void *arg);
+    void (*compare)(const struct test *t, const struct vectors *v,
+                    const float *gate);
+};
+
+static void check_gate_case(const struct test *t, const struct gate *of,
+                            size_t n, int kind)
 {
     for (int where = 0; where < test_placements(t); where++)
         for (int in_place = 0; in_place < 2; in_place++) {
@@ -208,24 +235,71 @@ static void check_silu_mul_case(const struct test *t, size_t n, int kind)
             test_case("n %zu, kind %d, in place %d, placement %d", n, kind,
                       in_place, where);
             test_reset((enum test_placement)where);
-            make_silu_mul(&v, &gate, kind);
+            make_gate(&v, &gate, kind);
             test_seal();
-            t->ref->silu_mul(v.want, gate, v.b, n);
+            struct vectors ref = v;
+            ref.y = v.want;
+            ref.a = gate;
+            of->run(t->ref, &ref);
             if (in_place)
                 memcpy(v.y, gate, n * sizeof *gate);
             v.a = in_place ? v.y : gate;
-            run_silu_mul(t->simd, &v);
-            compare_silu_mul(t, &v, gate);
+            of->run(t->simd, &v);
+            of->compare(t, &v, gate);
             test_intact();
         }
 }
 
-static void check_silu_mul(struct test *t)
+static void check_gate(const struct test *t, const struct gate *of)
 {
-    check_silu_mul_case(t, 0, 0);
+    check_gate_case(t, of, 0, 0);
     for (size_t i = 0; i < TEST_COUNT(sizes) - t->quick; i++)
         for (int kind = 0; kind < 3; kind++)
-            check_silu_mul_case(t, sizes[i], kind);
+            check_gate_case(t, of, sizes[i], kind);
+}
+
+static void check_silu_mul(struct test *t)
+{
+    check_gate(t, &(struct gate){run_silu_mul, compare_silu_mul});
+}
+
+static void check_gelu_mul(struct test *t)
+{
+    check_gate(t, &(struct gate){run_gelu_mul, compare_gelu_mul});
+}
+
+/* -------------------------------------------------------------- softcap */
+
+static void check_softcap_case(const struct test *t, size_t n, float cap)
+{
+    for (int where = 0; where < test_placements(t); where++) {
+        test_case("n %zu, cap %g, placement %d", n, (double)cap, where);
+        test_reset((enum test_placement)where);
+        float *x = test_input("x", n, sizeof *x);
+        float *y = test_output("y", n, sizeof *y);
+        float *want = test_output("y of ref", n, sizeof *want);
+        for (size_t i = 0; i < n; i++)
+            x[i] = gate_value((int)(i % 3));
+        test_seal();
+        memcpy(y, x, n * sizeof *x);
+        memcpy(want, x, n * sizeof *x);
+        t->ref->softcap(want, n, cap);
+        t->simd->softcap(y, n, cap);
+        for (size_t i = 0; i < n; i++)
+            test_near(t, "y", i, y[i], want[i],
+                      (double)cap * tanh((double)x[i] / (double)cap),
+                      1e-6 * (double)cap);
+        test_intact();
+    }
+}
+
+static void check_softcap(struct test *t)
+{
+    check_softcap_case(t, 0, 1);
+    for (size_t i = 0; i < TEST_COUNT(sizes) - t->quick; i++) {
+        check_softcap_case(t, sizes[i], 30);
+        check_softcap_case(t, sizes[i], 0.5f);
+    }
 }
 
 /* ------------------------------------------------------------------ add */
@@ -353,6 +427,9 @@ const struct kernel elementwise_kernels[] = {
     {"rope", offsetof(struct clsa_simd, rope), CLSA_F32, check_rope},
     {"silu_mul", offsetof(struct clsa_simd, silu_mul), CLSA_F32,
      check_silu_mul},
+    {"gelu_mul", offsetof(struct clsa_simd, gelu_mul), CLSA_F32,
+     check_gelu_mul},
+    {"softcap", offsetof(struct clsa_simd, softcap), CLSA_F32, check_softcap},
     {"add", offsetof(struct clsa_simd, add), CLSA_F32, check_add},
     {"rescale", offsetof(struct clsa_simd, rescale), CLSA_F32, check_rescale},
     {0},

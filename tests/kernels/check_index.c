@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Checks of the index: quantisation of rows, the three scans, and the filter
+ * Checks of the index: quantization of rows, the three scans, and the filter
  * of candidates. Integer scores and candidates are compared bit for bit; each
  * key's score also with that of a scan over this key alone.
  */
@@ -17,7 +17,7 @@ enum key_kind {
     KEY_PLAIN,
     KEY_HALVES, /* x * (127 / amax) ends in .5 */
     KEY_ZERO,   /* +0 and -0 */
-    KEY_LEAST,  /* amax is FLT_MIN or subnormal: quantised to nothing */
+    KEY_LEAST,  /* amax is FLT_MIN or subnormal: quantized to nothing */
     KEY_TINY,   /* 127 / amax is infinite */
     KEY_HUGE,   /* up to FLT_MAX */
     KEY_KINDS

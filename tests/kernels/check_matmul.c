@@ -9,7 +9,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "simd/scalar.h"
+#include "simd/ref/blocks.h"
 #include "tests/kernels/kernels.h"
 
 struct product {
@@ -106,26 +106,33 @@ static void make(struct product *p)
     p->got = test_output("y", count, sizeof *p->got);
     p->want = test_output("y of ref", count, sizeof *p->want);
     p->alone = test_output("y of one", p->rows, sizeof *p->alone);
+    p->a.scratch = test_scratch();
     test_seal();
 }
 
-/* The size of the two terms of activation block b of Q4_K, which may nearly
-   cancel each other out. */
-static double terms_q4_k(const struct product *p, const float *row,
-                         const uint8_t *packed, size_t b, size_t c)
+/* What activation block b adds in formats with parts, and the size of its two
+   terms, with scales and with mins, which may nearly cancel each other out. The
+   weights as floats would not do: they are rounded. */
+static double part_product(const struct product *p, const uint8_t *packed,
+                           size_t b, size_t c, double *terms)
 {
     const struct clsa_act *a = &p->a;
-    const uint8_t *block = packed + b / 8 * CLSA_Q4_K_BYTES;
-    uint8_t scale[8], min[8];
-    clsa_q4_k_scales(scale, min, block + 4);
-    const double m =
-        (double)clsa_f16_to_f32(clsa_read_u16(block + 2)) * min[b % 8];
-    double dot = 0;
-    for (size_t j = 0; j < CLSA_BLOCK; j++)
-        dot += ((double)row[b * CLSA_BLOCK + j] + m) *
-               a->q[c * a->ldq + b * CLSA_BLOCK + j];
-    return (fabs(dot) + fabs(m * a->sum[b * a->ldd + c])) *
-           (double)a->d[b * a->ldd + c];
+    const struct clsa_format_size size = clsa_format_size(p->format);
+    const size_t at = b * CLSA_BLOCK;
+    const double d = (double)a->d[b * a->ldd + c];
+    struct ref_block u;
+    double dot = 0, min = 0;
+    clsa_ref_unpack(p->format)(&u, packed + at / size.values * size.bytes);
+    for (size_t j = 0; j < CLSA_BLOCK; j++) {
+        const size_t i = at % size.values + j;
+        const int x = a->q[c * a->ldq + at + j];
+        dot += u.scale[i / REF_HALF] * u.q[i] * x;
+        min += u.min[i / REF_HALF] * x;
+    }
+    dot *= (double)u.d * d;
+    min *= (double)u.dmin * d;
+    *terms += fabs(dot) + fabs(min);
+    return dot - min;
 }
 
 /* The product as exact as double has it, and the sum of its |terms|. */
@@ -149,12 +156,15 @@ static double exact(const struct product *p, const float *row,
         const int8_t *q = a->q + c * a->ldq + b * CLSA_BLOCK;
         const float *w = row + b * CLSA_BLOCK; /* d * q: exact, and its sum */
         double term = 0;
+        if (clsa_ref_unpack(p->format)) {
+            sum += part_product(p, packed, b, c, terms);
+            continue;
+        }
         for (size_t j = 0; j < CLSA_BLOCK; j++)
             term += (double)w[j] * q[j];
         term *= (double)a->d[b * a->ldd + c];
         sum += term;
-        *terms += p->format == CLSA_Q4_K ? terms_q4_k(p, row, packed, b, c)
-                                         : fabs(term);
+        *terms += fabs(term);
     }
     return sum;
 }
@@ -303,8 +313,12 @@ static void check_matmul(struct test *t)
     }
 
 const struct kernel matmul_kernels[] = {
-    MATMUL("f32", CLSA_F32),   MATMUL("f16", CLSA_F16),
-    MATMUL("bf16", CLSA_BF16), MATMUL("q8_0", CLSA_Q8_0),
-    MATMUL("q4_0", CLSA_Q4_0), MATMUL("q4_k", CLSA_Q4_K),
-    MATMUL("q6_k", CLSA_Q6_K), {0},
+    MATMUL("f32", CLSA_F32),       MATMUL("f16", CLSA_F16),
+    MATMUL("bf16", CLSA_BF16),     MATMUL("q8_0", CLSA_Q8_0),
+    MATMUL("q4_0", CLSA_Q4_0),     MATMUL("q4_k", CLSA_Q4_K),
+    MATMUL("q6_k", CLSA_Q6_K),     MATMUL("q4_1", CLSA_Q4_1),
+    MATMUL("q5_0", CLSA_Q5_0),     MATMUL("q5_1", CLSA_Q5_1),
+    MATMUL("q2_k", CLSA_Q2_K),     MATMUL("q3_k", CLSA_Q3_K),
+    MATMUL("q5_k", CLSA_Q5_K),     MATMUL("iq4_nl", CLSA_IQ4_NL),
+    MATMUL("iq4_xs", CLSA_IQ4_XS), {0},
 };

@@ -58,7 +58,7 @@ static void check_gather(const struct clsa_peak_loops *loops, const char *level)
         for (int i = 0; i < TAKEN; i++)
             check(!memcmp(y[i], rows[order[i]], BYTES), level, "gather");
         for (int i = 0; i < BYTES; i++)
-            check(y[TAKEN][i] == 0xfd, level, "gather: write behind the end");
+            check(y[TAKEN][i] == 0xfd, level, "gather: write past the end");
     }
 }
 

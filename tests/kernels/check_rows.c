@@ -17,7 +17,7 @@ enum block_kind {
     BLOCK_WIDE,
     BLOCK_HALVES,   /* x * (127 / amax) ends in .5 */
     BLOCK_ZERO,     /* +0 and -0 */
-    BLOCK_LEAST,    /* amax is FLT_MIN or subnormal: quantised to nothing */
+    BLOCK_LEAST,    /* amax is FLT_MIN or subnormal: quantized to nothing */
     BLOCK_TINY,     /* 127 / amax is infinite */
     BLOCK_HUGE,     /* up to FLT_MAX */
     BLOCK_NEGATIVE, /* amax is that of a negative value */
@@ -213,7 +213,7 @@ static void check_load(struct test *t)
         check_load_case(t, t->quick ? 1024 : 65536, false);
 }
 
-/* Half way between two neighbouring f16 numbers: rounded to the even one. */
+/* Half way between two neighboring f16 numbers: rounded to the even one. */
 static bool halves_f16(float x)
 {
     const float a = fabsf(x);
@@ -222,7 +222,7 @@ static bool halves_f16(float x)
     return fmodf(a * 0x1p25f, 2) == 1;
 }
 
-/* Any finite bits; halves of bf16 and f16 and their neighbours. */
+/* Any finite bits; halves of bf16 and f16 and their neighbors. */
 static float to_round(void)
 {
     static const float near[] = {
@@ -315,6 +315,14 @@ const struct kernel rows_kernels[] = {
     LOAD("q4_0", CLSA_Q4_0),
     LOAD("q4_k", CLSA_Q4_K),
     LOAD("q6_k", CLSA_Q6_K),
+    LOAD("q4_1", CLSA_Q4_1),
+    LOAD("q5_0", CLSA_Q5_0),
+    LOAD("q5_1", CLSA_Q5_1),
+    LOAD("q2_k", CLSA_Q2_K),
+    LOAD("q3_k", CLSA_Q3_K),
+    LOAD("q5_k", CLSA_Q5_K),
+    LOAD("iq4_nl", CLSA_IQ4_NL),
+    LOAD("iq4_xs", CLSA_IQ4_XS),
     STORE("f32", CLSA_F32),
     STORE("f16", CLSA_F16),
     STORE("bf16", CLSA_BF16),
@@ -322,5 +330,13 @@ const struct kernel rows_kernels[] = {
     STORE("q4_0", CLSA_Q4_0),
     STORE("q4_k", CLSA_Q4_K),
     STORE("q6_k", CLSA_Q6_K),
+    STORE("q4_1", CLSA_Q4_1),
+    STORE("q5_0", CLSA_Q5_0),
+    STORE("q5_1", CLSA_Q5_1),
+    STORE("q2_k", CLSA_Q2_K),
+    STORE("q3_k", CLSA_Q3_K),
+    STORE("q5_k", CLSA_Q5_K),
+    STORE("iq4_nl", CLSA_IQ4_NL),
+    STORE("iq4_xs", CLSA_IQ4_XS),
     {0},
 };

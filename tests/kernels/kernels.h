@@ -59,9 +59,10 @@ extern const struct kernel matmul_kernels[];
 extern const struct kernel rows_kernels[];
 extern const struct kernel elementwise_kernels[];
 extern const struct kernel index_kernels[];
-extern const struct kernel select_kernels[];
+extern const struct kernel topk_kernels[];
+extern const struct kernel sampling_kernels[];
 extern const struct kernel attend_kernels[];
-extern const struct kernel tile_kernels[];
+extern const struct kernel prefill_attn_kernels[];
 
 /* ------------------------------------------------------------ main.c */
 
@@ -104,6 +105,9 @@ void *test_input(const char *name, size_t count, size_t size);
 void *test_output(const char *name, size_t count, size_t size);
 void test_seal(void);
 void test_intact(void);
+
+/* Output that kernels use as their scratch. */
+void *test_scratch(void);
 
 /* Fails unless the count * size bytes from p on are still poison. */
 void test_untouched(const char *what, const void *p, size_t count, size_t size);

@@ -41,8 +41,8 @@ struct options {
 };
 
 static const struct kernel *const families[] = {
-    matmul_kernels, rows_kernels,   elementwise_kernels, index_kernels,
-    select_kernels, attend_kernels, tile_kernels,
+    matmul_kernels, rows_kernels,     elementwise_kernels, index_kernels,
+    topk_kernels,   sampling_kernels, attend_kernels,      prefill_attn_kernels,
 };
 
 /* The check that runs: its way out, its case, and what went wrong. */
@@ -210,9 +210,10 @@ static void list_level(const struct clsa_simd *table,
 static void print_left_out(const struct options *o)
 {
     if (o->unguarded)
-        printf("left out: accesses out of bounds (--no-guard)\n");
+        printf("SKIP check_kernels accesses out of bounds: --no-guard\n");
     if (o->tieless)
-        printf("left out: halves between f16 numbers (--no-f16-ties)\n");
+        printf(
+            "SKIP check_kernels halves between f16 numbers: --no-f16-ties\n");
 }
 
 static bool check_levels(const struct options *o)
@@ -302,7 +303,7 @@ static bool parse(int argc, char **argv, struct options *o)
 
 static void list_valid_levels(const char *wrong)
 {
-    fprintf(stderr, "check_kernels: level '%s' is none of:", wrong);
+    fprintf(stderr, "check_kernels: level '%s' is not one of:", wrong);
     for (const char *const *n = clsa_simd_names(); *n; n++)
         fprintf(stderr, " %s", *n);
     fprintf(stderr, "\n");
@@ -330,7 +331,8 @@ int main(int argc, char **argv)
         return 0;
     }
     if (!*clsa_simd_names()) {
-        puts("skipped: no level that this build has and this CPU runs");
+        puts(
+            "SKIP check_simde: no level that this build has and this CPU runs");
         return 77;
     }
     if (o.level && !clsa_simd_table(o.level)) {

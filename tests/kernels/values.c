@@ -109,14 +109,28 @@ static void fill_block(uint8_t *block, size_t bytes, enum test_values values)
         }
 }
 
-/* Scales and mins of 6 bits, scales of 8 and q of any bits, but for the ends
-   of the range: all of them. */
-static void fill_k_block(uint8_t *block, enum clsa_format format,
-                         enum test_values values)
+/* Where the f16 of a block with parts lie: d, and what a min is multiplied
+   with or m itself; 0: there is none. */
+static void place_scales(enum clsa_format format, size_t *d, size_t *m)
 {
-    const bool four = format == CLSA_Q4_K;
-    const size_t bytes = clsa_format_bytes(format, CLSA_K_BLOCK);
+    *d = format == CLSA_Q6_K   ? 208
+         : format == CLSA_Q3_K ? 108
+         : format == CLSA_Q2_K ? 80
+                               : 0;
+    *m = format == CLSA_Q4_K || format == CLSA_Q5_K || format == CLSA_Q2_K ||
+                 format == CLSA_Q4_1 || format == CLSA_Q5_1
+             ? *d + 2
+             : 0;
+}
+
+/* Scales and mins of any bits and q of any bits, except the ends of the range:
+   all of them. */
+static void fill_parts(uint8_t *block, enum clsa_format format,
+                       enum test_values values)
+{
+    const size_t bytes = clsa_format_size(format).bytes;
     static const uint8_t ends[] = {0xff, 0x00, 0x80, 0x7f};
+    size_t d, m;
     for (size_t i = 0; i < bytes; i++) {
         block[i] = (uint8_t)test_random();
         if (values == TEST_WIDE)
@@ -128,15 +142,17 @@ static void fill_k_block(uint8_t *block, enum clsa_format format,
         if (values == TEST_ZEROS)
             block[i] = 0;
     }
-    clsa_write_u16(block + (four ? 0 : 208), block_scale(values));
-    if (four)
-        clsa_write_u16(block + 2, block_scale(values));
+    place_scales(format, &d, &m);
+    clsa_write_u16(block + d, block_scale(values));
+    if (m)
+        clsa_write_u16(block + m, (uint16_t)(block_scale(values) |
+                                             (test_random() & 0x8000)));
 }
 
 void test_fill_format(void *w, enum clsa_format format, size_t n,
                       enum test_values values)
 {
-    const size_t bytes = clsa_format_bytes(format, CLSA_BLOCK);
+    const struct clsa_format_size size = clsa_format_size(format);
     uint16_t *h = w;
 
     switch (format) {
@@ -153,16 +169,14 @@ void test_fill_format(void *w, enum clsa_format format, size_t n,
         for (size_t i = 0; i < n; i++)
             h[i] = clsa_f32_to_bf16(value(values, i));
         break;
-    case CLSA_Q4_K:
-    case CLSA_Q6_K:
-        for (size_t b = 0; b < n / CLSA_K_BLOCK; b++)
-            fill_k_block((uint8_t *)w +
-                             b * clsa_format_bytes(format, CLSA_K_BLOCK),
-                         format, values);
+    case CLSA_Q8_0:
+    case CLSA_Q4_0:
+        for (size_t b = 0; b < n / CLSA_BLOCK; b++)
+            fill_block((uint8_t *)w + b * size.bytes, size.bytes, values);
         break;
     default:
-        for (size_t b = 0; b < n / CLSA_BLOCK; b++)
-            fill_block((uint8_t *)w + b * bytes, bytes, values);
+        for (size_t b = 0; b < n / size.values; b++)
+            fill_parts((uint8_t *)w + b * size.bytes, format, values);
         break;
     }
 }

@@ -20,12 +20,7 @@ while getopts m:t: option; do
     esac
 done
 shift $((OPTIND - 1))
-[ $# -gt 0 ] || fail "which program?"
-
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-kernel=$(find_kernel)
-make_root "$folder/root" "$@"
+start "$@"
 mkdir -p "$folder/iso/boot/grub"
 make_initrd "$folder/root" "$folder/iso/boot/initrd.img"
 cp "$kernel" "$folder/iso/boot/vmlinuz"
@@ -71,10 +66,4 @@ TERM=xterm timeout -k 5 "$limit" script -qfc \
     "exec bochs-bin -q -f $folder/bochsrc -rc $folder/commands" /dev/null \
     </dev/null >"$folder/screen" 2>&1 || status=$?
 
-touch "$folder/serial"
-print_output "$folder/serial"
-result=$(exit_status "$folder/serial")
-[ -z "$result" ] || exit "$result"
-[ $status -ne 124 ] || exit 124
-tail -n 5 "$folder/serial" >&2
-fail "the machine did not come to the end of the program"
+finish "$status"

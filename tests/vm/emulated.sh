@@ -52,10 +52,10 @@ report() {
     local result name
     while read -r result name; do
         echo "  $result $name"
-        grep -hE '^(left out|under an emulator)' \
+        grep -hE '^(SKIP [^(:]*:|under an emulator)' \
             "$1/${name%.*}.log" | sort -u | sed 's/^/      /' || true
     done < <(grep -E '^(PASS|SKIP|FAIL|ERROR|XPASS|XFAIL):' "$2")
-    grep -h '^left out' "$2" | sed 's/^/  /' || true
+    grep -hE '^SKIP [^(:]*:' "$2" | sed 's/^/  /' || true
 }
 
 # check FOLDER EMULATOR [TEST]...: make check of these tests, by default all.

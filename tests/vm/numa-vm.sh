@@ -27,12 +27,7 @@ while getopts en:c:m:p:f: option; do
     esac
 done
 shift $((OPTIND - 1))
-[ $# -gt 0 ] || fail "which program?"
-
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-kernel=$(find_kernel)
-make_root "$folder/root" "$@"
+start "$@"
 [ -z "$file" ] || cp "$file" "$folder/root/"
 make_initrd "$folder/root" "$folder/initrd"
 
@@ -54,10 +49,4 @@ timeout 600 qemu-system-x86_64 -machine q35 -accel tcg -cpu "$cpu" \
     -display none -serial "file:$folder/serial" -monitor none -no-reboot \
     -nodefaults </dev/null || status=$?
 
-touch "$folder/serial"
-print_output "$folder/serial"
-result=$(exit_status "$folder/serial")
-[ -z "$result" ] || exit "$result"
-[ $status -ne 124 ] || exit 124
-tail -n 5 "$folder/serial" >&2
-fail "the machine did not come to the end of the program"
+finish "$status"

@@ -54,3 +54,26 @@ print_output() {
 exit_status() {
     tr -d '\r' <"$1" | sed -n 's/.*<<<VM-EXIT \([0-9]*\)>>>.*/\1/p' | tail -n 1
 }
+
+# start PROGRAM [ARGUMENT]...: sets $folder, which is removed at the end, with
+# the root of the machine in it, and $kernel.
+start() {
+    [ $# -gt 0 ] || fail "which program?"
+    folder=$(mktemp -d)
+    trap 'rm -rf "$folder"' EXIT
+    kernel=$(find_kernel)
+    make_root "$folder/root" "$@"
+}
+
+# finish STATUS: prints what the program printed on $folder/serial and exits
+# with its status, with 124 if STATUS of the machine is that, or with 125.
+finish() {
+    local result
+    touch "$folder/serial"
+    print_output "$folder/serial"
+    result=$(exit_status "$folder/serial")
+    [ -z "$result" ] || exit "$result"
+    [ "$1" -ne 124 ] || exit 124
+    tail -n 5 "$folder/serial" >&2
+    fail "the machine did not come to the end of the program"
+}

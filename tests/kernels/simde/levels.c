@@ -20,12 +20,14 @@ static const char *names[2];
 
 #ifdef HAVE_SIMDE
 void clsa_index_avx512bf16(struct clsa_simd *table);
-void clsa_scan_bf16_avx512(float *score, const uint16_t *key, size_t n,
-                           size_t len, const struct clsa_index_query *query);
+void clsa_kernel_scan_bf16_avx512(float *score, const uint16_t *key, size_t n,
+                                  size_t len,
+                                  const struct clsa_index_query *query);
 
 /* For the keys that the level leaves to the one below it. */
-void clsa_scan_bf16_avx512(float *score, const uint16_t *key, size_t n,
-                           size_t len, const struct clsa_index_query *query)
+void clsa_kernel_scan_bf16_avx512(float *score, const uint16_t *key, size_t n,
+                                  size_t len,
+                                  const struct clsa_index_query *query)
 {
     ref.scan_bf16(score, key, n, len, query);
 }

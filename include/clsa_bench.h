@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * libclsa for measurements and tests: models and sessions of random values, and
+ * what a session takes and does. clsa bench is made of it.
+ *
+ * This header promises nothing: names, members and meanings follow the inside
+ * of the library, and may change with any release. Programs that have another
+ * use for a model need clsa.h alone. Its conventions hold here, too.
+ */
+#ifndef CLSA_BENCH_H
+#define CLSA_BENCH_H
+
+#include "clsa.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Sizes of a network; symbols as in clsa_model_info and clsa(7). */
+typedef struct clsa_shape {
+    uint32_t width;        /**< d */
+    uint32_t self_layers;  /**< S, 1..512 */
+    uint32_t cross_layers; /**< C, 1..512 */
+    uint32_t heads;        /**< h, of both decoders; a multiple of g */
+    uint32_t kv_heads;     /**< g, of both decoders */
+    uint32_t head_size;    /**< e, a multiple of 8, 8..512 */
+    uint32_t ffn;          /**< f */
+    uint32_t window;       /**< W */
+    uint32_t index_size;   /**< e_i, a multiple of 8; 0: no indexer */
+    uint32_t top_k;        /**< k; not used without an indexer */
+    uint32_t vocab;
+    uint32_t tied;        /**< 1: the embedding is the output matrix, too */
+    uint64_t reserved[4]; /**< 0 */
+} clsa_shape;
+
+/** Make a model of random weights in memory, for measurements and tests: the
+    tensors that a file of this shape would have, matrices of one type, the same
+    values every time. Activations and logits are finite and of realistic
+    magnitude; the output is meaningless. Takes a few seconds per billion
+    weights, and much longer for types with few bits except q4_0.
+    The model has no tokenizer: clsa_tokenize and clsa_detokenize fail with
+    CLSA_ERR_UNSUPPORTED, there are no token bytes and no special tokens. It
+    has no metadata keys. `file_size` of its info is the memory of the weights,
+    `context` is 1048576. Sessions are saved and loaded as with a file.
+    @param model    receives the handle, to be closed by clsa_model_close
+    @param shape    rows of matrices have to be whole blocks of the type
+    @param type     one that weights can have, not I8
+    @param options  NULL for the defaults
+    @return CLSA_ERR_ARGUMENT (the message names the size), CLSA_ERR_MEMORY or
+            CLSA_ERR_STOPPED */
+CLSA_API clsa_status clsa_model_random(clsa_model **model,
+                                       const clsa_shape *shape, clsa_type type,
+                                       const clsa_model_options *options,
+                                       clsa_error *error);
+
+/** Fill an empty session with random tokens, and its shared cache, windows or
+    state of retention with random rows. For measurements and tests of decoding
+    after prompts that would take long to read. Index keys are random too, so
+    every token selects other rows: the worst case for reuse from token to
+    token.
+    @param session  has read nothing, or has been truncated to 0
+    @param tokens   1..context
+    @param seed     same seed, same rows
+    @return CLSA_ERR_ARGUMENT, CLSA_ERR_FULL, CLSA_ERR_MEMORY, or
+            CLSA_ERR_STOPPED (the session is empty as before) */
+CLSA_API clsa_status clsa_session_fill_random(clsa_session *session,
+                                              uint64_t tokens, uint64_t seed,
+                                              clsa_error *error);
+
+/** A part of a step, and how long it took. */
+typedef struct clsa_phase_time {
+    const char *name; /**< "self", "index", "select", "gather", "cross",
+                           "output" */
+    double ms;
+} clsa_phase_time;
+
+#define CLSA_PHASES_MOST 16
+
+/** What a session takes and what its last step did. */
+typedef struct clsa_session_stats {
+    uint64_t cache_bytes;   /**< shared cache: pages taken, index included */
+    uint64_t window_bytes;  /**< windows, or the state of retention */
+    uint64_t working_bytes; /**< working set */
+    uint64_t scratch_bytes; /**< of the model, shared by its sessions */
+    uint64_t prefill_bytes; /**< the same: for products of prompts */
+    const char *prefill;    /**< the prefill backend in use: "own", "f32",
+                                 "bf16" or "int8" */
+    uint64_t rows_read;     /**< rows attended to by the last wanted token, on
+                                 average over the layers that read caches */
+    uint64_t rows_changed;  /**< rows newly copied into the working set */
+    uint32_t phase_count;   /**< of the last step, in order: */
+    clsa_phase_time phases[CLSA_PHASES_MOST];
+    uint64_t policy_bytes;    /**< what the policy keeps besides */
+    uint64_t search_bytes;    /**< read to choose rows for the last token */
+    double attend_ms;         /**< attention over the rows, a part of cross */
+    double route_ms;          /**< choosing and copying the rows of this policy:
+                                   parts of index, select and gather */
+    uint64_t cache_row_bytes; /**< bytes per token in all caches */
+    uint64_t index_row_bytes; /**< bytes per token in index keys and scales */
+    const char *prompt_attention; /**< how tokens are read whose logits nobody
+                                       wants: "dense" or "policy" */
+    uint64_t outputs;     /**< tokens whose logits were wanted since the session
+                               was opened, and */
+    uint64_t output_rows; /**< the sum of their rows_read */
+} clsa_session_stats;
+
+/** @param size  sizeof *stats
+    @return CLSA_ERR_ARGUMENT if it is too small */
+CLSA_API clsa_status clsa_session_get_stats(const clsa_session *session,
+                                            clsa_session_stats *stats,
+                                            size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* CLSA_BENCH_H */

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * onednn: the inside of the backend, shared by its files:
+ *
+ *   backend_onednn.c     memory, activations, products
+ *   onednn_weights.c     weights in the form that oneDNN reads
+ *   prefill_attention.c  attention of prompts in tiles
+ */
+#ifndef CLSA_ENGINE_ONEDNN_H
+#define CLSA_ENGINE_ONEDNN_H
+
+#include <stdatomic.h>
+
+#include "src/engine/backend_onednn.h"
+#include "src/engine/step.h"
+
+#define CLSA_TILE_ROWS 64 /* rows of W in a tile */
+
+/* Tokens multiplied at once: 64 << 0..SHAPES-1. More than 64 for int8 only. */
+enum { CLSA_GEMM_LEAST = 64, CLSA_GEMM_SHAPES = 4 };
+enum { CLSA_GEMM_MOST = CLSA_GEMM_LEAST << (CLSA_GEMM_SHAPES - 1) };
+
+/* Different numbers of columns of W that a model may have. */
+enum { CLSA_GEMM_DEPTHS = 16 };
+
+/* A number of columns of W, with a product for each number of tokens. */
+struct clsa_depth {
+    size_t k, bytes; /* of a tile of W in oneDNN's form */
+    struct clsa_gemm *gemm[CLSA_GEMM_SHAPES];
+};
+
+/* Scales and corrections of a tile, for int8. */
+struct clsa_tile_rows {
+    float scale[CLSA_TILE_ROWS];
+    int32_t minus[CLSA_TILE_ROWS]; /* what 128 in place of 0 adds to the row */
+};
+
+/* A matrix and its tiles: NULL if the budget has no room for them. */
+struct clsa_pack {
+    const struct clsa_matrix *w;
+    struct clsa_tile_rows *rows;
+    unsigned char *tiles;
+};
+
+/* Memory of a thread. */
+struct clsa_workspace {
+    float *row;           /* [most k] */
+    unsigned char *plain; /* [TILE_ROWS][most k] values */
+    unsigned char *tile;  /* one tile in oneDNN's form */
+    struct clsa_tile_rows rows;
+    void *out;        /* [MOST][TILE_ROWS] floats or int32 */
+    float *gate, *up; /* [MOST][TILE_ROWS] */
+};
+
+struct clsa_onednn {
+    struct clsa_backend backend; /* first: a backend is one of these */
+    enum clsa_gemm_type type;
+    const struct clsa_simd *simd;
+    unsigned threads;
+    struct clsa_budget *budget; /* of the model's memory */
+    size_t n, kept_limit, kept; /* kept: bytes of converted weights */
+    size_t most_k, most_bytes;  /* of any depth */
+    float limit;                /* largest |w| of int8 */
+    struct clsa_depth depth[CLSA_GEMM_DEPTHS];
+    struct clsa_pack *packs;
+    size_t pack_count, packed;         /* of them looked at */
+    bool outputs;                      /* those of the outputs are listed */
+    struct clsa_workspace *workspaces; /* [threads] */
+    struct clsa_prefill_attention *attention;
+    unsigned char *input; /* [n][k] activations, n filled up to LEAST */
+    float *scale;         /* [n] of the tokens */
+    void *block;          /* input, scale and the workspaces' memory */
+    size_t block_bytes;
+    atomic_bool failed;
+};
+
+/* clsa_gemm_open for each thread of a team by itself; NULL: CLSA_ERR_MEMORY. */
+struct clsa_gemm *clsa_onednn_gemm(enum clsa_gemm_type type, size_t m, size_t n,
+                                   size_t k, enum clsa_gemm_order order,
+                                   unsigned threads, clsa_error *error);
+
+/* -------------------------------------------------------- onednn_weights.c */
+
+/* Products for all numbers of columns that matrices of the network have. */
+clsa_status clsa_onednn_open_depths(struct clsa_onednn *o,
+                                    const struct clsa_network *net,
+                                    clsa_error *error);
+void clsa_onednn_close_depths(struct clsa_onednn *o);
+const struct clsa_depth *clsa_onednn_depth(const struct clsa_onednn *o,
+                                           size_t k);
+
+/* The matrices up to the last store, and with `outputs` the others, in the
+   order in which they get room in the budget. */
+clsa_status clsa_onednn_list(struct clsa_onednn *o,
+                             const struct clsa_network *net, bool outputs,
+                             clsa_error *error);
+
+/* Converts the listed matrices that there is room for. */
+void clsa_onednn_convert(struct clsa_onednn *o, struct clsa_team *team);
+void clsa_onednn_close_packs(struct clsa_onednn *o);
+
+/* The tile of W that begins at a row: a kept one, or the thread's own, which is
+   converted anew unless it is `there`, the number of the one made last. */
+void clsa_onednn_tile(struct clsa_onednn *o, unsigned worker,
+                      const struct clsa_matrix *w, size_t row, size_t there,
+                      const unsigned char **tile,
+                      const struct clsa_tile_rows **rows);
+
+static inline size_t clsa_onednn_tiles_of(const struct clsa_matrix *w)
+{
+    return (w->rows + CLSA_TILE_ROWS - 1) / CLSA_TILE_ROWS;
+}
+
+/* ----------------------------------------------------- prefill_attention.c */
+
+/* Products and memory of all threads, from the budget of the model; *attention
+   is NULL for a model whose prompts need none. */
+clsa_status
+clsa_prefill_attention_open(struct clsa_prefill_attention **attention,
+                            struct clsa_model *model, enum clsa_gemm_type type,
+                            clsa_error *error);
+void clsa_prefill_attention_close(struct clsa_prefill_attention *attention);
+size_t
+clsa_prefill_attention_bytes(const struct clsa_prefill_attention *attention);
+
+/* `attend` of the backend. */
+bool clsa_prefill_attend(struct clsa_backend *b, const struct clsa_pass *p);
+
+#endif /* CLSA_ENGINE_ONEDNN_H */

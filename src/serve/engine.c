@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * engine: the thread that computes. One decoding step of all that run, then one
+ * piece of a prompt, bounded in time while others wait for their next token.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "src/serve/engine.h"
+
+/* Tokens of a piece if nobody waits, and the least if somebody does. */
+#define PIECE_MOST 512
+#define PIECE_STEP 64
+
+/* ------------------------------------------------------------------ decoding
+ */
+
+static bool is_end(const struct serve_engine *e, int32_t id)
+{
+    const int32_t *ids;
+    size_t count;
+    clsa_model_eog(e->model, &ids, &count);
+    for (size_t i = 0; i < count; i++)
+        if (ids[i] == id)
+            return true;
+    return false;
+}
+
+static void fail(struct serve_engine *e, struct serve_choice *c,
+                 const clsa_error *error)
+{
+    serve_request_fail(c->request, 500, "server_error", NULL, NULL, "%s",
+                       error->message);
+    c->request->failed = true;
+    serve_schedule_leave(e, c);
+}
+
+static void take_token(struct serve_engine *e, struct serve_choice *c,
+                       int32_t id, const float *logits)
+{
+    struct serve_request *r = c->request;
+    if (is_end(e, id) && !r->params.ignore_eos) {
+        serve_choice_end(c, "stop");
+        return;
+    }
+    if (r->first == 0)
+        r->first = serve_seconds();
+    c->ids[c->length++] = id;
+    c->generated++;
+    atomic_fetch_add(&e->server->counts.generated_tokens, 1);
+    serve_choice_take(c, id, logits);
+    if (c->generated >= c->limit)
+        serve_choice_end(c, "length");
+}
+
+/* The next token of a choice; false: it has ended. */
+static bool sample(struct serve_engine *e, struct serve_choice *c)
+{
+    const clsa_choice from = {.logits = clsa_session_logits(c->session),
+                              .tokens = c->ids,
+                              .count = c->length};
+    clsa_error error;
+    int32_t id;
+    if (!from.logits ||
+        clsa_sampler_choose(c->sampler, e->model, &from, &id, &error)) {
+        if (!from.logits)
+            snprintf(error.message, sizeof error.message, "no logits");
+        fail(e, c, &error);
+        return false;
+    }
+    take_token(e, c, id, from.logits);
+    if (!c->finish)
+        return true;
+    serve_schedule_leave(e, c);
+    return false;
+}
+
+/* Read the last token of each; memory is made for it if it is short. */
+static void append_tokens(struct serve_engine *e)
+{
+    clsa_session *sessions[SERVE_SEQS_MAX];
+    struct serve_choice *of[SERVE_SEQS_MAX];
+    int32_t ids[SERVE_SEQS_MAX];
+    clsa_error error;
+    clsa_status status;
+    size_t n;
+    do {
+        n = 0;
+        for (size_t i = 0; i < e->running_count; i++) {
+            struct serve_choice *c = e->running[i];
+            if (c->state != SERVE_DECODING || c->read >= c->length)
+                continue;
+            of[n] = c;
+            sessions[n] = c->session;
+            ids[n++] = c->ids[c->length - 1];
+        }
+        if (n == 0)
+            return;
+        status = clsa_batch_append(sessions, ids, n, &error);
+    } while (status == CLSA_ERR_STOPPED || /* meant for a piece of before */
+             (status == CLSA_ERR_MEMORY &&
+              (serve_cache_evict(e->cache) || serve_schedule_preempt(e))));
+    for (size_t i = 0; i < n; i++)
+        if (status)
+            fail(e, of[i], &error);
+        else
+            of[i]->read++;
+}
+
+/* One token for all that decode; returns how many. */
+static size_t decode(struct serve_engine *e)
+{
+    const double start = serve_seconds();
+    size_t n = 0;
+    for (size_t i = e->running_count; i-- > 0;) {
+        struct serve_choice *c = e->running[i];
+        if (c->state != SERVE_DECODING)
+            continue;
+        c->paused = serve_is_full(c->request);
+        if (!c->paused)
+            n += sample(e, c);
+    }
+    if (n == 0)
+        return 0;
+    append_tokens(e);
+    e->step_ms = (serve_seconds() - start) * 1e3;
+    atomic_fetch_add(&e->server->counts.decode_steps, 1);
+    atomic_fetch_add(&e->server->counts.decode_tokens, n);
+    atomic_store(&e->server->counts.step_us,
+                 (unsigned long long)(e->step_ms * 1e3));
+    return n;
+}
+
+/* ------------------------------------------------------------------ reading */
+
+/* Tokens that may be read now: all that running streams wait for, or as many as
+   take no more than max_stall. */
+static size_t quantum(const struct serve_engine *e, size_t decoding)
+{
+    const double stall = (double)e->server->options->max_stall;
+    if (decoding == 0 || e->token_ms <= 0)
+        return decoding == 0 ? PIECE_MOST : PIECE_STEP;
+    const double most = floor(stall / e->token_ms / PIECE_STEP) * PIECE_STEP;
+    return (size_t)fmin(fmax(most, PIECE_STEP), PIECE_MOST);
+}
+
+/* The next place of a prompt that others may share: its branch, or a page of
+   the caches. */
+static size_t next_place(const struct serve_engine *e,
+                         const struct serve_choice *c)
+{
+    const size_t page = (c->read / SERVE_PAGE + 1) * SERVE_PAGE;
+    size_t place = page < c->length ? page : c->length;
+    if (c->branch > c->read && c->branch < place)
+        place = c->branch;
+    const size_t least = e->server->exact ? 1 : SERVE_PIECE_MIN;
+    return place - c->read < least || c->length - place < least ? c->length
+                                                                : place;
+}
+
+/* Tokens of the next piece: no rest is shorter than a piece may be. */
+static size_t piece(const struct serve_engine *e, const struct serve_choice *c,
+                    size_t most)
+{
+    const size_t rest = next_place(e, c) - c->read;
+    return rest < most + SERVE_PIECE_MIN ? rest : most;
+}
+
+static void finish_piece(struct serve_engine *e, struct serve_choice *c,
+                         size_t n)
+{
+    c->read += n;
+    atomic_fetch_add(&e->server->counts.prompt_tokens, n);
+    if (c->read == c->branch ||
+        (c->read % SERVE_PAGE == 0 && c->read < c->length) ||
+        (c->read == c->length && c->generated == 0))
+        serve_sessions_keep(e, c);
+    if (c->read < c->length)
+        return;
+    c->state = SERVE_DECODING;
+}
+
+/* A piece of somebody's prompt; false: nobody reads. */
+static bool read_piece(struct serve_engine *e, size_t decoding)
+{
+    struct serve_choice *c = serve_schedule_reader(e);
+    clsa_error error;
+    clsa_status status;
+    if (!c)
+        return false;
+    const size_t n = piece(e, c, quantum(e, decoding));
+    const clsa_append_options how = {
+        .want = c->read + n == c->length ? CLSA_WANT_LAST : CLSA_WANT_NONE};
+    const double start = serve_seconds();
+    atomic_store(&c->request->busy, c->session);
+    do
+        status =
+            clsa_session_append(c->session, c->ids + c->read, n, &how, &error);
+    while (status == CLSA_ERR_MEMORY && serve_cache_evict(e->cache));
+    atomic_store(&c->request->busy, NULL);
+    if (status == CLSA_ERR_STOPPED || /* and is dropped, or comes again */
+        (status == CLSA_ERR_MEMORY && serve_schedule_preempt(e)))
+        return true;
+    if (status) {
+        fail(e, c, &error);
+        return true;
+    }
+    const double ms = (serve_seconds() - start) * 1e3;
+    if (n >= SERVE_PIECE_MIN)
+        e->token_ms = e->token_ms > 0 ? 0.7 * e->token_ms + 0.3 * ms / (double)n
+                                      : ms / (double)n;
+    atomic_store(&e->server->counts.chunk_us, (unsigned long long)(ms * 1e3));
+    finish_piece(e, c, n);
+    return true;
+}
+
+/* --------------------------------------------------------------------- thread
+ */
+
+/* Names that clients can use: of the file, without folder and ending. */
+static void set_name(struct serve *s)
+{
+    const char *slash = strrchr(s->options->model, '/');
+    const char *from = slash ? slash + 1 : s->options->model;
+    if (s->options->alias) {
+        snprintf(s->name, sizeof s->name, "%s", s->options->alias);
+        return;
+    }
+    snprintf(s->name, sizeof s->name, "%s", from);
+    char *end = strstr(s->name, ".gguf");
+    if (end && end > s->name)
+        *end = '\0';
+}
+
+static bool load(struct serve_engine *e)
+{
+    struct serve *s = e->server;
+    const char *prefill = s->options->session_options.prefill;
+    if (clsa_model_open(&e->model, s->options->model,
+                        &s->options->model_options, &s->error))
+        return false;
+    clsa_model_get_info(e->model, &s->info, sizeof s->info);
+    if (!serve_sessions_open(e))
+        return false;
+    s->model = e->model;
+    s->context = clsa_session_context(e->spare[0]);
+    s->exact = prefill &&
+               (strcmp(prefill, "own") == 0 || strcmp(prefill, "native") == 0);
+    set_name(s);
+    return true;
+}
+
+static void run(struct serve_engine *e)
+{
+    struct serve *s = e->server;
+    while (atomic_load(&s->phase) != SERVE_STOPPED) {
+        serve_schedule(e);
+        const size_t decoding = decode(e);
+        if (!read_piece(e, decoding) && decoding == 0)
+            serve_queue_wait(&s->inbox);
+    }
+    for (size_t i = 0; i < e->running_count; i++)
+        atomic_store(&e->running[i]->request->cancelled, true);
+    for (struct serve_choice *c = e->waiting; c; c = c->next)
+        atomic_store(&c->request->cancelled, true);
+    serve_schedule(e);
+}
+
+void *serve_engine_run(void *server)
+{
+    struct serve_engine e = {.server = server};
+    struct serve *s = server;
+    int loading = SERVE_LOADING;
+    if (load(&e)) {
+        serve_schedule(&e); /* counts */
+        if (atomic_compare_exchange_strong(&s->phase, &loading, SERVE_READY))
+            serve_queue_wake(&s->ready);
+        run(&e);
+    } else {
+        atomic_store(&s->phase, SERVE_STOPPED);
+    }
+    if (e.cache)
+        serve_sessions_close(&e);
+    atomic_store(&s->phase, SERVE_STOPPED);
+    serve_queue_wake(&s->ready);
+    serve_queue_wake(&s->parse);
+    return e.model;
+}

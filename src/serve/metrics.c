@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The text of /metrics, in the format of Prometheus. */
+#include "src/serve/server.h"
+
+static void print_head(struct serve_text *text, const char *name,
+                       const char *type, const char *help)
+{
+    serve_text_print(text, "# HELP clsa_%s %s\n# TYPE clsa_%s %s\n", name, help,
+                     name, type);
+}
+
+static void print_count(struct serve_text *text, const char *name,
+                        const char *help, const atomic_ullong *value)
+{
+    print_head(text, name, "counter", help);
+    serve_text_print(text, "clsa_%s %llu\n", name, atomic_load(value));
+}
+
+static void print_gauge(struct serve_text *text, const char *name,
+                        const char *help, double value)
+{
+    print_head(text, name, "gauge", help);
+    serve_text_print(text, "clsa_%s %.10g\n", name, value);
+}
+
+static void print_counts(const struct serve_counts *c, struct serve_text *text)
+{
+    const struct {
+        const char *name, *help;
+        const atomic_ullong *value;
+    } counts[] = {
+        {"prompt_tokens_total", "Tokens of prompts that were computed.",
+         &c->prompt_tokens},
+        {"cached_tokens_total", "Tokens of prompts that came from the cache.",
+         &c->cached_tokens},
+        {"generation_tokens_total", "Tokens that were generated.",
+         &c->generated_tokens},
+        {"prefix_cache_queries_total", "Prompts looked up in the cache.",
+         &c->cache_queries},
+        {"prefix_cache_hits_total", "Prompts of which it had a beginning.",
+         &c->cache_hits},
+        {"cache_evictions_total", "Snapshots dropped for memory.",
+         &c->evictions},
+        {"preemptions_total", "Sequences given up for memory, to start again.",
+         &c->preempted},
+        {"decode_steps_total", "Steps of decoding.", &c->decode_steps},
+        {"decode_tokens_total", "Tokens of these steps.", &c->decode_tokens},
+        {"disconnects_total", "Requests whose client left.", &c->cancelled},
+    };
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        print_count(text, counts[i].name, counts[i].help, counts[i].value);
+    print_head(text, "requests_total", "counter", "Requests by their end.");
+    serve_text_print(text,
+                     "clsa_requests_total{end=\"done\"} %llu\n"
+                     "clsa_requests_total{end=\"failed\"} %llu\n"
+                     "clsa_requests_total{end=\"cancelled\"} %llu\n",
+                     atomic_load(&c->succeeded), atomic_load(&c->failed),
+                     atomic_load(&c->cancelled));
+}
+
+void serve_metrics_print(const struct serve *server, struct serve_text *text)
+{
+    const struct serve_counts *c = &server->counts;
+    print_counts(c, text);
+    print_gauge(text, "requests_running", "Sequences that run.",
+                atomic_load(&c->running));
+    print_gauge(text, "requests_waiting", "Sequences that wait.",
+                atomic_load(&c->waiting));
+    print_gauge(text, "requests_reading", "Of those that run: prompts.",
+                atomic_load(&c->reading));
+    print_gauge(text, "cache_tokens", "Tokens that snapshots stand for.",
+                (double)atomic_load(&c->cache_tokens));
+    print_gauge(text, "cache_snapshots", "Snapshots in the cache.",
+                atomic_load(&c->cache_entries));
+    print_gauge(text, "step_seconds", "The last step of decoding.",
+                (double)atomic_load(&c->step_us) / 1e6);
+    print_gauge(text, "piece_seconds", "The last piece of a prompt.",
+                (double)atomic_load(&c->chunk_us) / 1e6);
+    print_head(text, "memory_bytes", "gauge", "Memory of the model, by kind.");
+    serve_text_print(text,
+                     "clsa_memory_bytes{kind=\"limit\"} %llu\n"
+                     "clsa_memory_bytes{kind=\"taken\"} %llu\n"
+                     "clsa_memory_bytes{kind=\"cache\"} %llu\n",
+                     atomic_load(&c->memory_limit),
+                     atomic_load(&c->memory_taken),
+                     atomic_load(&c->cache_bytes));
+    print_head(text, "build_info", "gauge", "Version and SIMD level.");
+    serve_text_print(
+        text, "clsa_build_info{version=\"%s\",isa=\"%s\"} 1\n", clsa_version(),
+        atomic_load(&server->phase) == SERVE_LOADING ? "" : server->info.simd);
+}

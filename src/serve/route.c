@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* route: what can be asked for, and the answers that need no engine. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/serve/http.h"
+
+/* A path, as it is and with /v1 before it. */
+struct serve_route {
+    const char *path, *method;
+    enum MHD_Result (*run)(struct serve_call *call);
+};
+
+static enum MHD_Result reply_json(struct serve_call *call, json_t *json)
+{
+    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    json_decref(json);
+    if (!text)
+        return serve_reply_error(call, 500, "server_error", "out of memory");
+    const enum MHD_Result result = serve_reply(call, 200, "application/json",
+                                               text, strlen(text), NULL, NULL);
+    free(text);
+    return result;
+}
+
+/* --------------------------------------------------------------- information
+ */
+
+static enum MHD_Result get_health(struct serve_call *call)
+{
+    static const char *const states[] = {"loading model", "ok", "draining",
+                                         "stopped"};
+    const struct serve *s = call->connection->http->server;
+    const int phase = atomic_load(&s->phase);
+    if (phase != SERVE_READY)
+        return serve_reply_error(call, 503, "unavailable_error", states[phase]);
+    return reply_json(call, json_pack("{ss}", "status", "ok"));
+}
+
+static enum MHD_Result get_models(struct serve_call *call)
+{
+    const struct serve *s = call->connection->http->server;
+    return reply_json(
+        call,
+        json_pack("{ss s[{ss ss sI ss s{sI sI sI}}]}", "object", "list", "data",
+                  "id", s->name, "object", "model", "created", (json_int_t)0,
+                  "owned_by", "clsa", "meta", "n_vocab",
+                  (json_int_t)s->info.vocab, "n_ctx", (json_int_t)s->context,
+                  "n_params", (json_int_t)s->info.parameters));
+}
+
+static enum MHD_Result get_props(struct serve_call *call)
+{
+    const struct serve *s = call->connection->http->server;
+    const char *text = s->info.chat_template;
+    return reply_json(
+        call, json_pack("{ss si ss? s{sI} ss ss}", "model_alias", s->name,
+                        "total_slots", (int)s->options->max_seqs,
+                        "chat_template", text, "default_generation_settings",
+                        "n_ctx", (json_int_t)s->context, "attention",
+                        s->info.attention, "build_info", clsa_version()));
+}
+
+/* Sequences have no place of their own: so many of them run. */
+static enum MHD_Result get_slots(struct serve_call *call)
+{
+    const struct serve *s = call->connection->http->server;
+    const unsigned running = atomic_load(&s->counts.running);
+    json_t *slots = json_array();
+    for (unsigned i = 0; i < s->options->max_seqs; i++)
+        json_array_append_new(slots, json_pack("{si sI sb}", "id", (int)i,
+                                               "n_ctx", (json_int_t)s->context,
+                                               "is_processing", i < running));
+    return reply_json(call, slots);
+}
+
+static enum MHD_Result get_metrics(struct serve_call *call)
+{
+    struct serve_text text = {.data = NULL};
+    serve_metrics_print(call->connection->http->server, &text);
+    const enum MHD_Result result =
+        serve_reply(call, text.failed ? 500 : 200, "text/plain; version=0.0.4",
+                    text.data ? text.data : "", text.size, NULL, NULL);
+    serve_text_free(&text);
+    return result;
+}
+
+/* ---------------------------------------------------------------- generation
+ */
+
+static enum MHD_Result refuse_busy(struct serve_call *call, int status,
+                                   const char *type, const char *why)
+{
+    char *json = serve_error_json(why, type, NULL, NULL, NULL);
+    if (!json)
+        return MHD_NO;
+    const enum MHD_Result result =
+        serve_reply(call, status, "application/json", json, strlen(json),
+                    "Retry-After", "1");
+    free(json);
+    return result;
+}
+
+/* The body goes to the worker, and the connection waits. */
+static enum MHD_Result submit(struct serve_call *call, enum serve_kind kind)
+{
+    struct serve *s = call->connection->http->server;
+    struct serve_request *r = call->request;
+    if (atomic_load(&s->pending) >=
+        s->options->max_seqs + s->options->max_queue)
+        return refuse_busy(call, 429, "rate_limit_error",
+                           "too many requests wait: try again later");
+    r->kind = kind;
+    r->body = call->body;
+    call->body = (struct serve_text){.data = NULL};
+    r->connection = call;
+    r->counted = true;
+    atomic_fetch_add(&s->pending, 1);
+    serve_request_hold(r); /* of the worker, and the engine */
+    serve_queue_put(&s->parse, &r->link);
+    serve_call_suspend(call);
+    return MHD_YES;
+}
+
+static enum MHD_Result post_chat(struct serve_call *call)
+{
+    return submit(call, SERVE_CHAT);
+}
+
+static enum MHD_Result post_completion(struct serve_call *call)
+{
+    return submit(call, SERVE_COMPLETION);
+}
+
+static enum MHD_Result post_tokenize(struct serve_call *call)
+{
+    return submit(call, SERVE_TOKENIZE);
+}
+
+static enum MHD_Result post_detokenize(struct serve_call *call)
+{
+    return submit(call, SERVE_DETOKENIZE);
+}
+
+static enum MHD_Result post_template(struct serve_call *call)
+{
+    return submit(call, SERVE_TEMPLATE);
+}
+
+/* ---------------------------------------------------------------------- table
+ */
+
+static const struct serve_route routes[] = {
+    {"/health", "GET", get_health},
+    {"/models", "GET", get_models},
+    {"/metrics", "GET", get_metrics},
+    {"/chat/completions", "POST", post_chat},
+    {"/completions", "POST", post_completion},
+    {"/tokenize", "POST", post_tokenize},
+    {"/detokenize", "POST", post_detokenize},
+    {"/apply-template", "POST", post_template},
+    {"/props", "GET", get_props},
+    {"/slots", "GET", get_slots},
+};
+
+static const struct serve_route *find_route(const char *path)
+{
+    if (strncmp(path, "/v1/", 4) == 0)
+        path += 3;
+    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
+        if (strcmp(routes[i].path, path) == 0)
+            return &routes[i];
+    return NULL;
+}
+
+/* Phases in which nothing is generated. */
+static bool check_phase(struct serve_call *call)
+{
+    const int phase = atomic_load(&call->connection->http->server->phase);
+    if (phase == SERVE_READY || strcmp(call->route->path, "/health") == 0 ||
+        strcmp(call->route->path, "/metrics") == 0)
+        return true;
+    refuse_busy(call, 503, "unavailable_error",
+                phase == SERVE_LOADING ? "loading the model"
+                                       : "the server is stopping");
+    return false;
+}
+
+enum MHD_Result serve_route_head(struct serve_call *call, const char *url)
+{
+    uint64_t key;
+    if (strlen(url) > SERVE_TARGET_MAX)
+        return serve_reply_error(call, 414, "invalid_request_error",
+                                 "the path is too long");
+    if (!serve_guard(call, &key))
+        return MHD_YES;
+    call->route = find_route(url);
+    if (!call->route)
+        return serve_reply_error(call, 404, "not_found_error",
+                                 "there is no such path");
+    const bool is_get = strcmp(call->route->method, "GET") == 0;
+    if (strcmp(call->method, call->route->method) != 0 &&
+        !(is_get && strcmp(call->method, "HEAD") == 0)) {
+        static const char json[] =
+            "{\"error\":{\"message\":\"this path has another method\","
+            "\"type\":\"invalid_request_error\",\"param\":null,"
+            "\"code\":null}}";
+        return serve_reply(call, 405, "application/json", json, sizeof json - 1,
+                           "Allow", is_get ? "GET, HEAD" : "POST");
+    }
+    if (!check_phase(call) || is_get)
+        return MHD_YES;
+    call->request = serve_request_new(call->connection->http->server);
+    if (!call->request)
+        return MHD_NO;
+    call->request->key = key;
+    return MHD_YES;
+}
+
+enum MHD_Result serve_route_body(struct serve_call *call)
+{
+    return call->route->run(call);
+}

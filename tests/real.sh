@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# real.sh DIR: two models that people have, in the folder DIR, as get-real.sh of
+# the golden data brings them. SmolLM2-135M-Instruct (Q4_1) has to give the
+# logits and greedy answers of golden-real, and both models the perplexities
+# that others have measured for the first 48,000 bytes of a book, in chunks of
+# 2048 tokens. What is missing is told and counted.
+#
+# Environment: CLSA (the program, default ./clsa), CLSA_SHARED (golden data).
+set -euo pipefail
+
+real=${1:-}
+clsa=${CLSA:-./clsa}
+shared=${CLSA_SHARED:-../shared}
+book=$shared/eval/books/the-spy.txt
+smol=$real/SmolLM2-135M-Instruct.Q4_1.gguf
+gemma=$real/gemma-3-270m-q4_k_m.gguf
+failed=0
+skipped=0
+
+if [ -z "$real" ]; then
+    echo 'usage: make check-real REAL=DIR' >&2
+    exit 2
+fi
+
+skip() {
+    echo "SKIP real: $*"
+    skipped=$((skipped + 1))
+}
+
+# there FILE WHAT: whether a file is there; else WHAT is left out.
+there() {
+    [ -s "$1" ] && return
+    skip "$2: there is no $1"
+    return 1
+}
+
+# perplexity MODEL POSITIONS WANT PERCENT OPTION...: within PERCENT of WANT. The
+# figure of SmolLM2 counts the whole second half of each chunk, as half does, the
+# figures of Gemma 3 are of llama-perplexity, which leaves its first token out.
+perplexity() {
+    local model=$1 positions=$2 want=$3 percent=$4 got
+    shift 4
+    got=$(head -c 48000 "$book" | "$clsa" eval perplexity -q -m "$model" \
+        --file - -c 2048 --positions "$positions" --attention dense "$@" |
+        awk 'END { print $NF }')
+    if awk -v a="$got" -v b="$want" -v p="$percent" \
+        'BEGIN { exit !(a > 0 && a - b <= b * p / 100 && b - a <= b * p / 100) }'; then
+        echo "perplexity of ${model##*/} $*: $got, $want within $percent %"
+    else
+        echo "FAIL perplexity of ${model##*/} $*: $got, not $want within $percent %"
+        failed=1
+    fi
+}
+
+if there "$smol" 'SmolLM2'; then
+    if there "$shared/golden-real/logits.f32" 'logits and answers'; then
+        CLSA_REAL=$real ./check_real || failed=1
+    fi
+    if there "$book" 'perplexities'; then
+        if "$clsa" info --json | grep -q '"avx2"'; then
+            perplexity "$smol" half 35.995 0.3 --prefill own --simd avx2
+        else
+            skip 'perplexity at avx2: the CPU does not have it'
+        fi
+        perplexity "$smol" half 35.995 0.8
+    fi
+fi
+if there "$gemma" 'Gemma 3' && there "$book" 'perplexities'; then
+    perplexity "$gemma" chunk 34.21 1
+fi
+[ "$skipped" = 0 ] || echo "$skipped parts were left out"
+exit $failed
