@@ -36,12 +36,13 @@ int cli_jsonl_print(json_t *line)
 {
     if (!line)
         return cli_fail_memory();
-    const int failed = json_dumpf(line, stdout, JSON_COMPACT);
+    char *text = json_dumps(line, JSON_COMPACT);
     json_decref(line);
-    if (failed)
+    if (!text)
         return cli_fail_memory();
-    putchar('\n');
-    return cli_output_flush() ? CLI_FAILED : CLI_DONE;
+    const bool failed = cli_output_line(text);
+    free(text);
+    return failed ? CLI_FAILED : CLI_DONE;
 }
 
 static int run_file(FILE *in, const char *name, cli_line_fn *answer, void *user)

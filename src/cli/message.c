@@ -86,6 +86,13 @@ bool cli_output_flush(void)
     return output_errno != 0;
 }
 
+bool cli_output_line(const char *line)
+{
+    if (puts(line) < 0 && output_errno == 0)
+        output_errno = errno;
+    return cli_output_flush();
+}
+
 int cli_output_finish(int status)
 {
     if (!cli_output_flush())

@@ -64,6 +64,9 @@ void cli_log(enum cli_log_level level, const char *format, ...)
    every flush of stdout is this one. */
 bool cli_output_flush(void);
 
+/* Write `line` and a newline to stdout, and flush it: as cli_output_flush. */
+bool cli_output_line(const char *line);
+
 /* Flush stdout at the end of the program. Returns `status`, or CLI_FAILED
    when output was lost: with a message, but quietly for a closed pipe. */
 int cli_output_finish(int status);

@@ -48,6 +48,8 @@ clsa detokenize --jsonl <<'END'
 {"ids": [1.5]}
 {"ids": 1}
 END
+# A long line that cannot be written.
+printf '{"text": "%09000d"}\n' 1 | clsa tokenize --jsonl >/dev/full
 clsa tokenize --jsonl x
 clsa detokenize --jsonl 1
 clsa info --vocab

@@ -46,7 +46,7 @@ static void check_taken(const struct serve_request *r)
 static void check_answered(const struct serve_request *r)
 {
     fuzz_check(r->finished && r->status >= 200 && r->status <= 503);
-    json_t *answer = json_loadb(r->out.data, r->out.size, 0, NULL);
+    json_t *answer = json_loadb(r->out.data, r->out.size, JSON_ALLOW_NUL, NULL);
     fuzz_check(answer != NULL);
     const json_t *error = json_object_get(answer, "error");
     fuzz_check((r->status == 200) == (error == NULL));
