@@ -82,6 +82,16 @@ static void fill_window(const struct fill *f, const struct clsa_worker *w,
                 clsa_random_stream(~f->seed, plane + i), CLSA_RANDOM_UNIT);
 }
 
+/* The layer that writes a store. */
+static const struct clsa_layer *writer_of(const struct clsa_network *net,
+                                          size_t store)
+{
+    const struct clsa_layer *l = net->layers;
+    while (!l->writes || l->store != store)
+        l++;
+    return l;
+}
+
 static void work(void *context, struct clsa_worker *w)
 {
     const struct fill *f = context;
@@ -99,7 +109,9 @@ static void work(void *context, struct clsa_worker *w)
         } else if (s->kind == CLSA_STORE_STATE && last) {
             struct clsa_loop loop = clsa_loop(w, 1);
             while (clsa_loop_next(&loop))
-                clsa_state_fill(&s->state, f->tokens, f->seed, head);
+                clsa_state_fill(&s->state,
+                                writer_of(&f->session->model->net, i),
+                                f->tokens, f->seed, head);
             head += s->state.heads;
         }
     }

@@ -43,7 +43,7 @@ void clsa_state_cut(struct clsa_state *state, uint64_t end, bool kept)
 struct head {
     const struct clsa_simd *simd;
     size_t e, ld;  /* ld: values from token to token of q, k and v */
-    float scale;   /* 1 / sqrt(e) */
+    float scale;   /* of q . k */
     void *scratch; /* of the worker */
     double *sum;   /* [CHUNK] A */
     float *r;      /* [e][e] R^T */
@@ -56,15 +56,16 @@ struct head {
     float *add;    /* [e][e] what R^T gets */
 };
 
-/* Where the parts of the state of head j lie. */
-static struct head state_of(const struct clsa_state *state, uint32_t j)
+/* Where the parts of the state of head j of a layer lie. */
+static struct head state_of(const struct clsa_state *state,
+                            const struct clsa_layer *layer, uint32_t j)
 {
     size_t e = state->head_dim;
     unsigned char *memory = state->memory + j * clsa_retention_head_bytes(e);
     struct head h = {
         .e = e,
         .ld = state->heads * e,
-        .scale = 1.0f / sqrtf((float)e),
+        .scale = layer->scale,
         .sum = (double *)(void *)memory,
         .r = (float *)(void *)(memory + CLSA_CHUNK * sizeof(double)),
     };
@@ -76,7 +77,8 @@ static struct head state_of(const struct clsa_state *state, uint32_t j)
 static struct head head_of(const struct clsa_pass *p,
                            const struct clsa_step_token *token, uint32_t j)
 {
-    struct head h = state_of(&clsa_token_store(token, p->layer)->state, j);
+    struct head h =
+        state_of(&clsa_token_store(token, p->layer)->state, p->layer, j);
     h.simd = p->simd;
     h.old =
         p->model->scratch->retention + p->w->id * clsa_retention_scratch(h.e);
@@ -153,7 +155,7 @@ static double log_decay(double z)
     return (fmin(z, 0) - log1p(exp(-fabs(z)))) / 16;
 }
 
-/* Decays are those of normal z. With their mean R sums up the rows of about
+/* Decays follow from normal z. With their mean R sums up the rows of about
    the last 11 tokens. */
 static void fill_head(const struct head *h, size_t rows, bool chunks,
                       uint64_t seed)
@@ -171,11 +173,11 @@ static void fill_head(const struct head *h, size_t rows, bool chunks,
         h->sum[i] = log_decay((double)z[i]) + (i ? h->sum[i - 1] : 0);
 }
 
-void clsa_state_fill(struct clsa_state *state, uint64_t tokens, uint64_t seed,
-                     uint64_t first)
+void clsa_state_fill(struct clsa_state *state, const struct clsa_layer *layer,
+                     uint64_t tokens, uint64_t seed, uint64_t first)
 {
     for (uint32_t j = 0; j < state->heads; j++) {
-        const struct head h = state_of(state, j);
+        const struct head h = state_of(state, layer, j);
         fill_head(&h, (size_t)(tokens % CLSA_CHUNK), tokens >= CLSA_CHUNK,
                   clsa_random_stream(~seed, first + j));
     }
@@ -220,7 +222,7 @@ static void run_head(const struct clsa_pass *p, uint32_t j, size_t i,
     }
 }
 
-/* The heads of all sessions of the step: those of a session side by side. */
+/* The heads of all sessions of the step, session by session. */
 static void run_heads(const struct clsa_pass *p)
 {
     const uint32_t heads = p->layer->heads.heads;

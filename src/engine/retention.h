@@ -3,13 +3,14 @@
  * retention: the state that a layer of gated retention (arXiv 2405.05254,
  * section 3.1) carries from token to token.
  *
- * Per head, R_t = exp(a_t) R_(t-1) + k_t v_t^T / sqrt(e) and out_t = q_t R_t.
+ * Per head, R_t = exp(a_t) R_(t-1) + c k_t v_t^T and out_t = q_t R_t, where c
+ * is the scale of the layer, 1 / sqrt(e).
  * Positions are cut into chunks of CLSA_CHUNK, at multiples of it: R is kept
  * as it was where the chunk began, and the rows of the chunk beside it. With A
  * the running sum of a since then,
  *
  *   out_t = exp(A_t) q_t R + sum over s <= t of
- *                            exp(A_t - A_s) (q_t . k_s) / sqrt(e) v_s
+ *                            c exp(A_t - A_s) (q_t . k_s) v_s
  *
  * which is the same for a token alone and for one of many. R moves on when the
  * chunk is full.
@@ -65,9 +66,9 @@ static inline bool clsa_state_reaches(const struct clsa_state *state,
 /* Forget them, or with `kept` false all positions; then `end` is 0. */
 void clsa_state_cut(struct clsa_state *state, uint64_t end, bool kept);
 
-/* What `tokens` random tokens may leave in an empty state: for fill.c. The
-   values are those of heads `first`, `first` + 1, ... of a seed. */
-void clsa_state_fill(struct clsa_state *state, uint64_t tokens, uint64_t seed,
-                     uint64_t first);
+/* What `tokens` random tokens may leave in an empty state of a layer: for
+   fill.c. Values are of heads `first`, `first` + 1, ... of a seed. */
+void clsa_state_fill(struct clsa_state *state, const struct clsa_layer *layer,
+                     uint64_t tokens, uint64_t seed, uint64_t first);
 
 #endif /* CLSA_ENGINE_RETENTION_H */
