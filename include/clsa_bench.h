@@ -104,6 +104,28 @@ typedef struct clsa_session_stats {
     uint64_t output_rows; /**< the sum of their rows_read */
 } clsa_session_stats;
 
+/** Time the steps of a model by operation from now on, or stop that. Forgets
+    what was timed before. Logits do not change. Not while another thread reads
+    tokens into a session of the model.
+    @param on  0: no clock is looked at, the state of a new model */
+CLSA_API void clsa_model_set_profile(clsa_model *model, int on);
+
+/** Where the time of steps went. */
+typedef struct clsa_profile {
+    uint64_t steps;    /**< since the profile was switched on */
+    uint32_t op_count; /**< operations, in the order of the forward pass: */
+    clsa_phase_time ops[CLSA_PHASES_MOST]; /**< the sum over all steps, on the
+                            caller's thread: "embedding", "norm", "qkv",
+                            "store", "index", "scan", "select", "gather",
+                            "attention", "attn_out", "ffn", "input", "logits",
+                            "barriers"; they add up to the time of the steps */
+} clsa_profile;
+
+/** @param size  sizeof *profile
+    @return CLSA_ERR_ARGUMENT if it is too small */
+CLSA_API clsa_status clsa_model_get_profile(const clsa_model *model,
+                                            clsa_profile *profile, size_t size);
+
 /** @param size  sizeof *stats
     @return CLSA_ERR_ARGUMENT if it is too small */
 CLSA_API clsa_status clsa_session_get_stats(const clsa_session *session,

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "clsa_bench.h"
 #include "src/engine/model.h"
@@ -453,6 +454,61 @@ START_TEST(retention)
 }
 END_TEST
 
+static double milliseconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+/* A profile times what a step does, adds up to its time, is off unless it is
+   switched on, and does not show in the logits. */
+START_TEST(profiled)
+{
+    static const char *const done[] = {"norm",     "qkv",    "scan",
+                                       "gather",   "select", "attention",
+                                       "attn_out", "ffn",    "logits"};
+    clsa_model *model = open_random(&small, CLSA_TYPE_Q8_0, 2);
+    clsa_session *a = open_filled(model, "clsa", 2000, 1);
+    clsa_session *b = open_filled(model, "clsa", 2000, 1);
+    clsa_profile off, on;
+    double sum = 0;
+    decode(a, 1);
+    ck_assert_int_eq(clsa_model_get_profile(model, &off, sizeof off), CLSA_OK);
+    ck_assert_uint_eq(off.steps, 0);
+    for (uint32_t i = 0; i < off.op_count; i++)
+        ck_assert(off.ops[i].ms == 0);
+    clsa_model_set_profile(model, 1);
+    const double start = milliseconds();
+    for (int i = 0; i < 5; i++)
+        decode(b, 1 + i);
+    const double took = milliseconds() - start;
+    clsa_model_get_profile(model, &on, sizeof on);
+    ck_assert_uint_eq(on.steps, 5);
+    for (uint32_t i = 0; i < on.op_count; i++)
+        sum += on.ops[i].ms;
+    ck_assert_msg(sum > 0.5 * took && sum <= took, "%g of %g ms", sum, took);
+    for (size_t j = 0; j < sizeof done / sizeof *done; j++) {
+        uint32_t i = 0;
+        while (i < on.op_count && strcmp(on.ops[i].name, done[j]) != 0)
+            i++;
+        ck_assert_msg(i < on.op_count && on.ops[i].ms > 0, "%s", done[j]);
+    }
+    clsa_model_set_profile(model, 0);
+    for (int i = 1; i < 5; i++)
+        decode(a, 1 + i);
+    clsa_model_get_profile(model, &off, sizeof off);
+    ck_assert_uint_eq(off.steps, 0);
+    ck_assert_int_eq(memcmp(clsa_session_logits(a), clsa_session_logits(b),
+                            small.vocab * sizeof(float)),
+                     0);
+    ck_assert_int_eq(clsa_model_get_profile(model, &off, 8), CLSA_ERR_ARGUMENT);
+    clsa_session_close(a);
+    clsa_session_close(b);
+    clsa_model_close(model);
+}
+END_TEST
+
 START_TEST(refused_fills)
 {
     clsa_model *model = open_random(&small, CLSA_TYPE_Q8_0, 1);
@@ -517,6 +573,7 @@ int main(void)
     tcase_add_test(tests, refused_memory);
     tcase_add_test(tests, changed);
     tcase_add_test(tests, retention);
+    tcase_add_test(tests, profiled);
     tcase_add_test(tests, refused_fills);
     tcase_add_test(tests, no_tokenizer);
     suite_add_tcase(suite, tests);

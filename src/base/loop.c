@@ -7,6 +7,7 @@
  * of an earlier loop counts as nothing taken. So claims need no preparation:
  * whoever comes first to a loop may take chunks of any share.
  */
+#include "src/base/clock.h"
 #include "src/base/loop.h"
 #include "src/base/team_parts.h"
 
@@ -180,6 +181,18 @@ static bool steal_or_wait(struct clsa_loop *ph)
     return false;
 }
 
+/* The same, with the time that it takes for those who measure. */
+static bool steal_or_end(struct clsa_loop *ph)
+{
+    uint64_t *waited = ph->w->waited;
+    if (!waited)
+        return steal_or_wait(ph);
+    const uint64_t start = clsa_clock();
+    const bool more = steal_or_wait(ph);
+    *waited += clsa_clock() - start;
+    return more;
+}
+
 static bool is_alone(const struct clsa_worker *w)
 {
     return w->count == 1 || !w->turn;
@@ -214,7 +227,7 @@ bool clsa_loop_next(struct clsa_loop *ph)
         if (ph->own_taken || !take(ph, ph->w->id)) {
             ph->own_taken = true;
             report(ph);
-            ph->over = !steal_or_wait(ph);
+            ph->over = !steal_or_end(ph);
             if (ph->over)
                 return false;
         }

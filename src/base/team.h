@@ -33,9 +33,11 @@ struct clsa_worker {
     struct clsa_team *team;
     unsigned id;            /* 0 .. count - 1; 0 is the caller's thread */
     unsigned count;         /* threads that run */
-    unsigned node, nodes;   /* its memory node of those of the team; 0: one */
+    unsigned node, nodes;   /* its memory node in the team; nodes 0: one */
     unsigned rank, ranks;   /* its place among the threads of its node */
     struct clsa_turn *turn; /* how far it is; NULL: alone, in a test */
+    uint64_t *waited;       /* gets the ns that it waits for other threads at
+                               the ends of loops; NULL: not measured */
     void *scratch;          /* [CLSA_WORKER_SCRATCH] of its own, at a page */
 };
 

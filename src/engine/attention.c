@@ -284,8 +284,8 @@ static size_t items_of(const struct clsa_pass *p, size_t i)
            (clsa_attend_step(p, i) ? 1 : p->layer->heads.kv_heads);
 }
 
-/* Work items of a page of the cache if each node's threads take those of its
-   own pages: if a token has so many pages that no node gets many more than
+/* Work items of a page of the cache if each node's threads take the items of
+   its own pages: if a token has so many pages that no node gets many more than
    another. Else 0: anybody's. */
 static size_t page_items(const struct clsa_pass *p, size_t i)
 {
@@ -396,7 +396,7 @@ struct group {
     const struct clsa_attention *a;
 };
 
-/* Items of token i in a part of the loop: 0 anybody's, 1 those of a node. */
+/* Items of token i in a part of the loop: 0 anybody's, 1 a node's. */
 static size_t items_in(const struct clsa_pass *p, size_t i, unsigned part,
                        unsigned node)
 {
@@ -520,10 +520,13 @@ void clsa_attend(const struct clsa_pass *p)
         if (cross)
             clsa_step_clock(p, CLSA_PHASE_ATTEND);
         if (cross && p->step->shows_queries) {
+            clsa_op_done(p, CLSA_OP_ATTENTION);
             clsa_policies_work(p, CLSA_POLICY_LEARN, &a);
             clsa_step_clock(p, CLSA_PHASE_SELECT);
+            clsa_op_done(p, CLSA_OP_SELECT);
         }
         combine_group(p, &a);
+        clsa_op_done(p, CLSA_OP_ATTENTION);
     }
     if (cross && p->step->shows_queries)
         clsa_select_after(p);

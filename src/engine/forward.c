@@ -64,6 +64,7 @@ void clsa_norm(const struct clsa_pass *p, const struct clsa_act *input,
                               weight, input->len, p->net->eps);
             p->backend->prepare(p->backend, input, t, 0, input->len, blocks);
         }
+    clsa_op_done(p, CLSA_OP_NORM);
 }
 
 /* Products of the same activations. */
@@ -81,9 +82,10 @@ static void add_product(struct products *l, const struct clsa_matrix *m,
 }
 
 static void multiply(const struct clsa_pass *p, const struct products *l,
-                     const struct clsa_act *x)
+                     const struct clsa_act *x, enum clsa_op op)
 {
     p->backend->multiply(p->backend, p->w, l->list, l->count, x);
+    clsa_op_done(p, op);
 }
 
 /* x [d] of the i-th token that runs += y, which gets a bias and a norm. */
@@ -150,8 +152,9 @@ static void write_store(const struct clsa_pass *p)
     clsa_norm(p, &input, clsa_kv_norm(l),
               ANY_BLOCKS(&l->k, &l->v, &l->index_k));
     add_rows(p, &products);
-    multiply(p, &products, &input);
+    multiply(p, &products, &input, CLSA_OP_QKV);
     clsa_store_rows(p, false);
+    clsa_op_done(p, CLSA_OP_STORE);
 }
 
 /* Q [n][h e], and with it K and V to the store if the layer writes it. */
@@ -171,11 +174,12 @@ static void project(const struct clsa_pass *p, bool writes)
     add_product(&products, &l->q, s->q);
     if (writes)
         add_rows(p, &products);
-    multiply(p, &products, &input);
+    multiply(p, &products, &input, CLSA_OP_QKV);
     if (writes)
         clsa_store_rows(p, true);
     else
         clsa_finish_queries(p);
+    clsa_op_done(p, CLSA_OP_STORE);
 }
 
 /* Attention of the tokens that run: attn_out [n][h e]. */
@@ -186,6 +190,7 @@ static void attention(const struct clsa_pass *p, bool writes)
         clsa_select(p);
     if (!clsa_attend_together(p))
         clsa_attend(p);
+    clsa_op_done(p, CLSA_OP_ATTENTION);
 }
 
 /* Gated retention: attn_out [n][h e] = silu(gate) * what the state gives. */
@@ -202,8 +207,9 @@ static void retention(const struct clsa_pass *p)
     add_product(&products, &l->ret_gate, s->attn_out.x);
     products.list[products.count - 1].ld = s->attn_out.ldx;
     add_product(&products, &l->ret_decay, s->decay);
-    multiply(p, &products, &input);
+    multiply(p, &products, &input, CLSA_OP_QKV);
     clsa_retain(p);
+    clsa_op_done(p, CLSA_OP_ATTENTION);
 }
 
 /* x [n][d] += down(silu(gate norm(x)) * up norm(x)). */
@@ -216,6 +222,7 @@ static void ffn(const struct clsa_pass *p)
     clsa_norm(p, &input, l->ffn_norm, ANY_BLOCKS(&l->gate, &l->up));
     p->backend->gated(p->backend, p, l, &input, &inner);
     add_to_residual(p, &l->down, &inner, l->down_bias, l->ffn_post_norm);
+    clsa_op_done(p, CLSA_OP_FFN);
 }
 
 /* x [n][d] += norm(proj(gelu(gate x) * the layer's own input of the tokens)),
@@ -225,12 +232,15 @@ static void layer_input(const struct clsa_pass *p)
     const struct clsa_layer *l = p->layer;
     const struct clsa_act inner =
         clsa_activations(p, &p->model->scratch->ffn, p->net->layer_input);
+    if (!l->input_gate.data && !l->output_scale)
+        return;
     if (l->input_gate.data) {
         clsa_gate_layer_input(p, &inner);
         add_to_residual(p, &l->input_proj, &inner, NULL, l->input_norm);
     }
     if (l->output_scale)
         clsa_scale_residual(p, *l->output_scale);
+    clsa_op_done(p, CLSA_OP_INPUT);
 }
 
 /* Worker 0 looks whether somebody cancels. The others see it when they come to
@@ -255,6 +265,7 @@ static void run_layer(struct clsa_pass *p, uint32_t i, bool writes)
     look_for_cancel(p);
     add_to_residual(p, &l->attn_out, &mixed, l->attn_out_bias,
                     l->attn_post_norm);
+    clsa_op_done(p, CLSA_OP_ATTN_OUT);
     ffn(p);
     layer_input(p);
 }
@@ -268,6 +279,7 @@ static void begin(struct clsa_pass *p)
     embed(p);
     clsa_extend_windows(p);
     clsa_make_layer_inputs(p, true, p->step->stage == CLSA_STAGE_REFILL);
+    clsa_op_done(p, CLSA_OP_EMBED);
 }
 
 /* All tokens run up to the last store. A refill leaves the caches as they are:
@@ -310,6 +322,7 @@ static void take_outputs(struct clsa_pass *p)
                 token->set->changed = 0;
         }
     clsa_make_layer_inputs(p, false, true);
+    clsa_op_done(p, CLSA_OP_EMBED);
 }
 
 /* Bounds the logits [m][vocab], if the model says so. */
@@ -334,8 +347,9 @@ static void make_logits(const struct clsa_pass *p)
     clsa_norm(p, &input, net->output_norm, ANY_BLOCKS(&net->output));
     struct products products = {.count = 0};
     add_product(&products, &net->output, s->logits);
-    multiply(p, &products, &input);
+    multiply(p, &products, &input, CLSA_OP_LOGITS);
     cap_logits(p);
+    clsa_op_done(p, CLSA_OP_LOGITS);
     clsa_step_clock(p, CLSA_PHASE_OUTPUT);
 }
 
@@ -350,6 +364,9 @@ void clsa_forward(void *context, struct clsa_worker *w)
                           .simd = model->simd};
     if (step->stores->onednn || step->outputs->onednn)
         clsa_gemm_alone();
+    if (step->profiled && w->id == 0)
+        w->waited = &step->waited;
+    clsa_op_done(&p, CLSA_OP_WAIT);
     if (step->early)
         begin(&p);
     else if (step->stage != CLSA_STAGE_OUTPUTS)

@@ -2,7 +2,7 @@
 /*
  * model: everything that the sessions of a model share: the file, the network,
  * the tokenizer, the kernels, the threads and the scratch memory
- * of a step. Immutable once open, except the team and the scratch.
+ * of a step. Immutable once open, except the team, the scratch and the profile.
  */
 #ifndef CLSA_ENGINE_MODEL_H
 #define CLSA_ENGINE_MODEL_H
@@ -11,6 +11,7 @@
 #include "src/base/budget.h"
 #include "src/base/team.h"
 #include "src/engine/backend.h"
+#include "src/engine/profile.h"
 #include "src/model/gguf.h"
 #include "src/model/network.h"
 #include "src/model/tokenizer.h"
@@ -37,6 +38,8 @@ struct clsa_model {
     clsa_chat_template *chat;      /* the same parsed; NULL: it cannot be */
     clsa_error chat_error;         /* why */
     uint64_t fingerprint;          /* 0: not computed yet */
+
+    struct clsa_profile_times profile; /* of its steps */
 };
 
 /* Fills chat or chat_error; fails for want of memory only (model_chat.c). */

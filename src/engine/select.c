@@ -219,6 +219,7 @@ static void make_index_queries(const struct clsa_pass *p)
         for (size_t j = loop.begin; j < loop.end; j++)
             finish_index_query(p, j);
     clsa_step_clock(p, CLSA_PHASE_ROWS);
+    clsa_op_done(p, CLSA_OP_INDEX);
 }
 
 /* Work of policies for the outputs of a step. */
@@ -341,6 +342,7 @@ static void choose_rows(const struct clsa_pass *p, bool after)
                 choose_list(p, i);
         }
     clsa_step_clock(p, CLSA_PHASE_SELECT);
+    clsa_op_done(p, CLSA_OP_SELECT);
 }
 
 /* The rows that are new, to the working sets. Nobody knows how many these are
@@ -360,6 +362,7 @@ static void gather(const struct clsa_pass *p, bool after)
                                         p->simd, part, part + n, PARTS);
         }
     clsa_step_clock(p, CLSA_PHASE_GATHER);
+    clsa_op_done(p, CLSA_OP_GATHER);
 }
 
 void clsa_select(const struct clsa_pass *p)
@@ -372,6 +375,7 @@ void clsa_select(const struct clsa_pass *p)
     clsa_policies_work(p, CLSA_POLICY_BEGIN, NULL);
     clsa_policies_work(p, CLSA_POLICY_SCAN, NULL);
     clsa_step_clock(p, CLSA_PHASE_INDEX);
+    clsa_op_done(p, CLSA_OP_SCAN);
     choose_rows(p, false);
     gather(p, false);
 }
@@ -395,6 +399,7 @@ void clsa_select_after(const struct clsa_pass *p)
     clsa_policies_work(p, CLSA_POLICY_WEIGH, NULL);
     clsa_policies_work(p, CLSA_POLICY_RANK, NULL);
     clsa_step_clock(p, CLSA_PHASE_INDEX);
+    clsa_op_done(p, CLSA_OP_SCAN);
     choose_rows(p, true);
     if (next_shares(p))
         gather(p, true);

@@ -2,15 +2,13 @@
 /* What is around a forward pass: its clock, who cancels it, and the lengths of
    caches after it. */
 #include <string.h>
-#include <time.h>
 
+#include "src/base/clock.h"
 #include "src/engine/step.h"
 
 static double now_ms(void)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+    return (double)clsa_clock() * 1e-6;
 }
 
 void clsa_step_clock(const struct clsa_pass *p, enum clsa_phase phase)
@@ -89,7 +87,9 @@ void clsa_step_run(struct clsa_step *step)
             clsa_session_selects_early(clsa_output(step, i)->session);
     }
     step->clock = now_ms();
+    clsa_profile_start(step);
     clsa_team_run(step->model->team, clsa_forward, step);
+    clsa_profile_end(step);
     if (step->stopped)
         return;
     if (step->stage != CLSA_STAGE_REFILL && step->stage != CLSA_STAGE_OUTPUTS)

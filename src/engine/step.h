@@ -3,7 +3,7 @@
  * step: one forward pass of some tokens through the network (forward.c), and
  * its memory.
  *
- * A step has n tokens: those of a prompt block, or the next ones of several
+ * A step has n tokens: a prompt block, or the next ones of several
  * sequences, or one. All of them run up to the last store, where they leave
  * what later tokens need; only the m outputs, whose logits somebody wants, go
  * on from there (the early exit). Rows of a session are ascending. The result
@@ -77,12 +77,16 @@ struct clsa_step {
     /* A policy looks at the queries of layers, which are not scaled then. */
     bool shows_queries;
     bool early;          /* all tokens are outputs, and select in all layers */
+    bool profiled;       /* operations are timed */
     bool stoppable;      /* it may be taken back in the middle */
     atomic_bool stopped; /* worker 0 saw that it has to be */
     /* Written by worker 0 several times a layer: not in a cache line that the
        others read. */
     _Alignas(CLSA_CACHE_LINE) double phase_ms[CLSA_PHASES];
     double clock; /* when the current phase began */
+    /* The profile (profile.h), ns. */
+    uint64_t op_clock;              /* when the current operation began */
+    uint64_t waited, waited_before; /* by worker 0 for others; at op_clock */
 };
 
 /* Output i of a step. */
@@ -219,6 +223,19 @@ void clsa_forward(void *step, struct clsa_worker *w);
 
 /* Worker 0 books the time since the last call under `phase`. */
 void clsa_step_clock(const struct clsa_pass *p, enum clsa_phase phase);
+
+/* Around a step: whether it is timed, and the rest of its time. */
+void clsa_profile_start(struct clsa_step *step);
+void clsa_profile_end(struct clsa_step *step);
+
+/* Worker 0 books the time since the last call under `op`. */
+void clsa_profile_book(const struct clsa_pass *p, enum clsa_op op);
+
+static inline void clsa_op_done(const struct clsa_pass *p, enum clsa_op op)
+{
+    if (p->step->profiled)
+        clsa_profile_book(p, op);
+}
 
 /* Activations of the tokens that run: [p->n][len] of the scratch. */
 static inline struct clsa_act clsa_activations(const struct clsa_pass *p,

@@ -46,6 +46,11 @@ grep -oE '"[a-z0-9_]+":' d.json | tr -d '\n' && echo
 grep -oE '"(shape|type|attention|depth|batch|threads|kv_type|index_type|fill|steps)": [^,]*, ' d.json |
     tr -d '\n' && echo
 grep -oE '"bytes": [^}]*' d.json | sed 's/"gather": [0-9]*/"gather": N/'
+clsa bench decode --shape $small --depth 300 -t 1 -q --profile |
+    awk 'NR > 2 { print $1, NF }'
+clsa bench decode --shape $small --depth 300 --attention dense -t 1 -q \
+    --profile --json | grep -oE '"profile_ms".*"barriers"' |
+    grep -oE '"[a-z_]+"' | tr -d '\n' && echo
 echo 'A text of a few words.' >few.txt
 clsa bench decode -m model.gguf --fill text:few.txt --depth 64 -q
 : >empty.txt

@@ -34,7 +34,7 @@ struct bench_step {
     double changed;      /* of them gathered, per sequence */
     double searched;     /* bytes read to choose rows, per sequence */
     double search_macs;  /* and what is computed of them */
-    bool dense, indexed; /* indexed: the search is that of the index */
+    bool dense, indexed; /* indexed: the index is searched */
 };
 
 struct bench_cost {

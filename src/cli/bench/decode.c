@@ -20,7 +20,13 @@
 #include "src/cli/output.h"
 #include "src/cli/signals.h"
 
-static const struct cli_option decode_table[] = {BENCH_DECODE_OPTIONS, {0}};
+static const struct cli_option decode_table[] = {
+    BENCH_DECODE_OPTIONS,
+    {.kind = CLI_FLAG,
+     .name = "profile",
+     .help = "where the time of a step goes, by operation",
+     .offset = offsetof(struct decode_options, profile)},
+    {0}};
 
 /* -------------------------------------------------------------- the fill */
 
@@ -264,6 +270,7 @@ int bench_decode_command(const struct cli_command *self, int argc, char **argv)
         return CLI_DONE;
     d.steps = options.steps;
     d.fill = options.fill;
+    d.profile = options.profile;
     d.budgets = options.budgets;
     d.csv = options.csv;
     CLI_TRY(cli_output_apart(d.csv, cli_model_path(&options.common)));

@@ -165,6 +165,8 @@ static int run_steps(const struct bench_decode *d, const struct bench_case *c,
 {
     double ms = 0;
     for (uint64_t n = 0; n < BENCH_WARM + d->steps; n++) {
+        if (n == BENCH_WARM)
+            clsa_model_set_profile(d->model, d->profile);
         CLI_TRY(run_step(d, c, n, &ms));
         if (n < BENCH_WARM)
             continue;
@@ -186,11 +188,22 @@ static int run_steps(const struct bench_decode *d, const struct bench_case *c,
     return CLI_DONE;
 }
 
+/* The same with a profile, if one is asked for. */
+static int run_profiled(const struct bench_decode *d,
+                        const struct bench_case *c, double *samples,
+                        struct bench_decode_result *r)
+{
+    const int status = run_steps(d, c, samples, r);
+    clsa_model_get_profile(d->model, &r->profile, sizeof r->profile);
+    clsa_model_set_profile(d->model, false);
+    return status;
+}
+
 static int measure_steps(const struct bench_decode *d,
                          const struct bench_case *c, double *samples,
                          struct bench_decode_result *r)
 {
-    CLI_TRY(run_steps(d, c, samples, r));
+    CLI_TRY(run_profiled(d, c, samples, r));
     r->ms = quantile(samples, d->steps, 0.5);
     r->p90 = quantile(samples, d->steps, 0.9);
     for (int j = 0; j < BENCH_SAMPLES; j++)
@@ -214,6 +227,40 @@ int bench_decode_measure(struct bench_decode *d, struct bench_case *c,
 
 /* ---------------------------------------------------------------- report */
 
+/* Milliseconds of operation i per step, the mean. */
+static double profile_ms(const clsa_profile *p, uint32_t i)
+{
+    return p->steps ? p->ops[i].ms / (double)p->steps : 0;
+}
+
+static double profile_sum(const clsa_profile *p)
+{
+    double sum = 0;
+    for (uint32_t i = 0; i < p->op_count; i++)
+        sum += profile_ms(p, i);
+    return sum;
+}
+
+/* Operations that this model or policy lacks are left out. */
+static void print_profile(const clsa_profile *p)
+{
+    const double sum = profile_sum(p);
+    for (uint32_t i = 0; i < p->op_count; i++)
+        if (p->ops[i].ms > 0)
+            printf("  %-10s %10.3f ms %6.1f %%\n", p->ops[i].name,
+                   profile_ms(p, i), 100 * profile_ms(p, i) / sum);
+    printf("  %-10s %10.3f ms\n", "step", sum);
+}
+
+static json_t *profile_object(const clsa_profile *p)
+{
+    json_t *object = json_object();
+    for (uint32_t i = 0; i < p->op_count; i++)
+        json_object_set_new(object, p->ops[i].name,
+                            json_real(profile_ms(p, i)));
+    return object;
+}
+
 static void print_line(struct bench_decode *d, const struct bench_case *c,
                        const struct bench_decode_result *r)
 {
@@ -226,6 +273,8 @@ static void print_line(struct bench_decode *d, const struct bench_case *c,
            c->attention, c->context, c->batch, r->ms, r->p90,
            (double)c->batch * 1e3 / r->ms, r->cost.ms, r->cost.ms / r->ms,
            r->changed, (double)r->resident / 1048576);
+    if (d->profile)
+        print_profile(&r->profile);
     cli_output_flush();
 }
 
@@ -251,7 +300,7 @@ static json_t *result_object(const struct bench_decode *d,
                              const struct bench_case *c,
                              const struct bench_decode_result *r)
 {
-    return json_pack(
+    json_t *object = json_pack(
         "{so ss so sI sI si ss ss ss so sI sf sf sf sf sf so so sf sf s{sf sf} "
         "sf}",
         "shape", cli_json_text(d->shape), "type",
@@ -267,6 +316,9 @@ static json_t *result_object(const struct bench_decode *d,
         "rows_read", r->rows, "rows_changed", r->changed, "peaks", "read_gbs",
         d->peaks.read_gbs, "gather_gbs", d->peaks.gather_gbs, "rss_mib",
         (double)r->resident / 1048576);
+    if (d->profile)
+        json_object_set_new(object, "profile_ms", profile_object(&r->profile));
+    return object;
 }
 
 int bench_decode_report(struct bench_decode *d, const struct bench_case *c,

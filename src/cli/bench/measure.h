@@ -23,6 +23,7 @@ struct bench_decode {
     const char *budgets, *csv, *plot; /* of bench compare, else NULL */
     const char *file;                 /* of --fill text:FILE, else NULL */
     uint64_t steps;
+    bool profile; /* operations are timed, too */
     clsa_model *model;
     clsa_model_info info;
     struct bench_weights weights;
@@ -47,6 +48,7 @@ struct bench_decode_result {
     double rows, changed;        /* per sequence and step */
     double searched, state;      /* bytes, of a sequence */
     struct bench_cost cost;
+    clsa_profile profile; /* of all steps, with --profile */
     uint64_t resident;
 };
 
@@ -76,6 +78,7 @@ struct decode_options {
     const char *shape, *depth, *batch, *fill, *budgets, *csv, *plot;
     clsa_type type;
     uint64_t steps;
+    bool profile; /* of bench decode */
 };
 
 #define BENCH_MIN_STEPS 20

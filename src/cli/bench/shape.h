@@ -10,8 +10,8 @@
 
 /*
  * "tiny", "1b", "3b" or "KEY=V,...", where a name may come first: keys that
- * are not given are those of the name, of tiny without one. Returns CLI_DONE,
- * or CLI_USAGE with its message.
+ * are not given have the values of the name, or of tiny without one. Returns
+ * CLI_DONE, or CLI_USAGE with its message.
  */
 int cli_shape_parse(const struct cli_command *command, const char *text,
                     clsa_shape *shape);
