@@ -186,7 +186,26 @@ their name are good except for their `tokenizer.ggml.*` keys.
 
 | file | what is wrong | part of the message |
 |---|---|---|
-%s"""
+%s
+## Machines
+
+`machines/*.xml`: machines as hwloc records them, reduced to what a model asks
+for, written by `tests/make_machines.py` for check_machines. The sizes are of
+real kinds of machines.
+
+| file | what is in it |
+|---|---|
+| desktop.xml | 8 cores with 2 threads each, one memory node |
+| two-sockets.xml | 2 sockets of 8 cores, a node each |
+| hybrid.xml | 6 fast cores with 2 threads, 8 efficient ones with one |
+| bare-node.xml | 2 sockets, the node of the second has no memory |
+| no-node.xml | 2 sockets, the second has no node |
+| clusters.xml | 2 sockets with 2 nodes each (sub-NUMA clusters) |
+| expander.xml | 2 sockets with a node each, and a node without cores (CXL) |
+| far-first.xml | the same, and the node without cores has number 0 |
+| gaps.xml | nodes 0 and 8, 4 threads per core |
+| no-cores.xml | a virtual machine that shows CPUs, and no cores |
+"""
 
 
 def write(folder, name, raw):
