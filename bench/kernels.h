@@ -6,7 +6,7 @@
  * that a share is a ratio of one moment.
  *
  * After a level is timed its outputs are poisoned, made once more, and compared
- * with those of the scalar version. Used by `clsa bench kernels`.
+ * with the outputs of the scalar version. Used by `clsa bench kernels`.
  */
 #ifndef CLSA_BENCH_KERNELS_H
 #define CLSA_BENCH_KERNELS_H
@@ -43,7 +43,7 @@ enum bench_outcome {
     BENCH_DONE,
     BENCH_NO_MEMORY,
     BENCH_NO_KERNEL, /* no name contains the filter */
-    BENCH_DIFFERS,   /* a result is not that of ref */
+    BENCH_DIFFERS,   /* a result differs from ref */
     BENCH_ENDED      /* by the report */
 };
 

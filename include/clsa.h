@@ -88,7 +88,7 @@ CLSA_API const char *clsa_status_name(clsa_status status);
 
 /* ------------------------------------------------------------------- types */
 
-/** Storage types of tensors and cache rows; the numbers are those of GGUF. */
+/** Storage types of tensors and cache rows; numbered as in GGUF. */
 typedef enum clsa_type {
     CLSA_TYPE_F32 = 0,
     CLSA_TYPE_F16 = 1,

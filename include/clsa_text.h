@@ -40,7 +40,7 @@ CLSA_API clsa_status clsa_model_vocab_info(const clsa_model *model,
 #define CLSA_TOKENIZE_SPECIAL 1u
 /** Put the bos token in front if the model asks for it (add_bos). */
 #define CLSA_TOKENIZE_BOS 2u
-/** Put the eos token behind where the model asks for it (add_eos). */
+/** Put the eos token at the end if the model asks for it (add_eos). */
 #define CLSA_TOKENIZE_EOS 4u
 
 /** Cut a text into tokens, as the makers of the model do.
@@ -164,7 +164,7 @@ CLSA_API clsa_status clsa_model_chat_template(
    "options", an object of variables of the template ("add_generation_prompt",
    "enable_thinking", ...); "now", the local time that the template sees,
    "2025-03-14T15:09:26" (absent: the clock's); "bos_token" and "eos_token",
-   texts for those of the model, or null for none. With the option
+   texts in place of the model's, or null for none. With the option
    "continue_final_message" true the text ends with the last message's content,
    or with the field that it names. Other keys are refused.
    clsa-chat-template(1) describes the variables.

@@ -131,7 +131,7 @@ static void free_desc(owned_desc *md)
     dnnl_memory_desc_destroy(*md);
 }
 
-/* Rows of w in another order than that of a matrix. */
+/* Rows of w in another order than a matrix has. */
 static int is_blocked(desc md)
 {
     dnnl_format_kind_t kind = dnnl_format_kind_undef;
@@ -386,8 +386,8 @@ struct clsa_gemm *clsa_gemm_open(enum clsa_gemm_type type, size_t m, size_t n,
                            .k = k,
                            .order = order == CLSA_GEMM_ROWS ? dnnl_ba : dnnl_ab,
                            .workers = workers};
-    /* The number of threads is that of the place where it is made; in a
-       region of its own the caller's stays as it is. */
+    /* oneDNN takes the number of threads from the region that makes it; a
+       region of its own leaves the caller's number as it is. */
 #pragma omp parallel num_threads(1)
     {
         omp_set_num_threads((int)threads);

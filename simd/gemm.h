@@ -13,7 +13,7 @@
  *
  * Exact is what int8 gives within +-clsa_gemm_limit for w: without VNNI pairs
  * of products are added in 16 bits, and there w has to be smaller. For f32
- * and bf16 the order of a sum is that of oneDNN: the same for every row of x
+ * and bf16 oneDNN chooses the order of a sum: the same for every row of x
  * and w in a product of the same m, n and k.
  */
 #ifndef CLSA_GEMM_H

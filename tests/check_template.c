@@ -276,7 +276,7 @@ static const struct example requests[] = {
     {"{\"messages\":[}", "not valid JSON"},
     {"5", "not valid JSON"},
     {"{}", "messages: a list is needed"},
-    {"{\"messages\":[5]}", "message 1 is no object"},
+    {"{\"messages\":[5]}", "message 1 is not an object"},
     {"{\"messages\":[],\"tool\":[]}", "unknown key 'tool'"},
     {"{\"messages\":[],\"tools\":{}}", "tools: a list is needed"},
     {"{\"messages\":[],\"options\":[]}", "options: an object is needed"},

@@ -83,7 +83,7 @@ INLINE void avx2_prefetch_line(const char *row, size_t at, size_t step)
 /*
  * Which byte to prefetch at byte `at` of each of `rows` rows that are read side
  * by side: AVX2_AHEAD further, and after the end of the rows the heads of
- * the next group, because what follows a row there is its neighbour.
+ * the next group, because what follows a row there is its neighbor.
  */
 INLINE size_t avx2_ahead(size_t at, size_t bytes, size_t rows)
 {

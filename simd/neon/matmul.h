@@ -5,7 +5,7 @@
  *
  * A tile is 4 rows by a few columns, held in registers over the whole length.
  * Rows that are not there repeat the last one and are not stored, so there is
- * one code path, and a row's bits cannot depend on its neighbours.
+ * one code path, and a row's bits cannot depend on its neighbors.
  *
  * Block formats: the four integer sums of a block, one per row, end in the
  * four lanes of one vector, and sum = fma(sums, d_w * d_a, sum) over ascending

@@ -2,7 +2,7 @@
 /*
  * matmul_parts.h: the tile of the formats with parts that have no file of
  * their own, in the frame of matmul.h, for levels neon and neon_dotprod. A part
- * is unpacked into int8, whatever its format is; what follows is that of
+ * is unpacked into int8, whatever its format is; the rest is as in
  * matmul_k.h: exact integer sums with scales in them, added in float over
  * ascending parts. Both levels give the same bits.
  */

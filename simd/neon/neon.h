@@ -45,7 +45,7 @@
 #define NEON_ROWS 4
 #define LANES     4 /* floats of a vector */
 
-/* Lane t is the sum of v[t]: (0 + 1) + (2 + 3), for any neighbours. */
+/* Lane t is the sum of v[t]: (0 + 1) + (2 + 3), for any neighbors. */
 INLINE float32x4_t neon_sums(const float32x4_t v[4])
 {
     return vpaddq_f32(vpaddq_f32(v[0], v[1]), vpaddq_f32(v[2], v[3]));

@@ -128,7 +128,7 @@ static void forget(struct clsa_network *net)
         net->stores[i].index_dim = 0;
 }
 
-/* The sites of a file become those of the network, if it has any. */
+/* The sites of a file, if it has any, become the network's. */
 static clsa_status read_indexes(struct clsa_network *net,
                                 const struct clsa_arch_keys *keys, bool side)
 {

@@ -38,7 +38,7 @@ struct node {
 struct clsa_numa {
     unsigned nodes, cores;
     struct node *node;      /* [nodes], at least one */
-    struct core *core;      /* [cores], those of a node side by side */
+    struct core *core;      /* [cores], by node */
     struct clsa_ids usable; /* CPUs of the process */
     bool pins;              /* threads are pinned */
     bool by_user;           /* OpenMP was told where its threads run */

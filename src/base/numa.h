@@ -54,7 +54,7 @@ bool clsa_numa_pins(const struct clsa_numa *numa);
 /* True where the user has bound the threads of OpenMP: nothing is pinned. */
 bool clsa_numa_user_bound(const struct clsa_numa *numa);
 
-/* The node that CPUs belong to: that of the first core among them. */
+/* The node that CPUs belong to: the node of the first core among them. */
 unsigned clsa_numa_node_of(const struct clsa_numa *numa,
                            const struct clsa_ids *cpus);
 

@@ -91,8 +91,8 @@ static bool is_unsupported(int reason)
            reason == EOPNOTSUPP;
 }
 
-/* Mounts without permissions refuse to change them: the file then has those of
-   mkstemp or of the mount, which is no reason to lose it. */
+/* Mounts without permissions refuse to change them: the file then has the
+   permissions of mkstemp or of the mount, which is no reason to lose it. */
 static bool set_mode(int fd, mode_t mode)
 {
     return fchmod(fd, mode) == 0 || is_unsupported(errno);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * out: a file that is written beside its final name and renamed when it is
- * whole, for model and session files and for those of the program. A symbolic
+ * whole, for model and session files and for files of the program. A symbolic
  * link is followed: the file that it leads to is replaced. What is there and is
  * no regular file (a folder, a device, a pipe) is refused before anything is
  * written. The new file has the permissions of the one it replaces, or those

@@ -51,8 +51,8 @@ bool clsa_pin_thread(long thread, const struct clsa_ids *cpus);
 
 /*
  * True where the environment tells OpenMP which CPUs to use (OMP_PROC_BIND,
- * OMP_PLACES and the older names of the runtimes); `cpus` are those of all
- * places then, none where the places are not known.
+ * OMP_PLACES and the older names of the runtimes); `cpus` are the CPUs of all
+ * places then, or none if the places are not known.
  */
 bool clsa_pin_by_user(struct clsa_ids *cpus);
 

@@ -22,8 +22,8 @@ bool clsa_type_format(uint32_t type, enum clsa_format *format);
 /* The type that a format stands for. */
 clsa_type clsa_format_type(enum clsa_format format);
 
-/* general.file_type of files that have most weights in this type; the numbers
-   are those of other writers of GGUF. */
+/* general.file_type of files that have most weights in this type; other
+   writers of GGUF use the same numbers. */
 uint32_t clsa_type_file_number(clsa_type type);
 
 #endif /* CLSA_BASE_TYPES_H */

@@ -172,9 +172,10 @@ static int set_variable(struct cli_run *run, const char *name,
 {
     const char *ours = variable_name(run, name);
     if (!ours)
-        return cli_fail("/set: %s is no option of the sampling and no variable "
-                        "of the chat template; /help lists the options",
-                        name);
+        return cli_fail(
+            "/set: %s is not an option of the sampling, nor a variable "
+            "of the chat template; /help lists the options",
+            name);
     json_t *json = has_argument(value) ? variable_value(value) : NULL;
     if (has_argument(value) && !json)
         return cli_fail_memory();
@@ -192,7 +193,7 @@ static int set(struct cli_run *run, const char *argument)
     if (size == 0)
         return show_all(run);
     if (size >= sizeof name)
-        return cli_fail("/set: there is no option of such a name");
+        return cli_fail("/set: there is no such option");
     memcpy(name, argument, size);
     name[size] = '\0';
     const char *value = argument + size + strspn(argument + size, " \t");
@@ -278,7 +279,7 @@ int cli_chat_command(struct cli_run *run, const char *line)
         if (strlen(commands[i].name) == size &&
             memcmp(commands[i].name, name, size) == 0)
             return commands[i].run(run, argument);
-    return cli_fail("/%.*s is no command: /help lists them; a message that "
+    return cli_fail("/%.*s is not a command: /help lists them; a message that "
                     "begins with / is written with //",
                     (int)size, name);
 }

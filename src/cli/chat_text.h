@@ -19,8 +19,8 @@ int cli_chat_tokenize(const clsa_model *model, const char *text, size_t size,
                       struct cli_ids *ids);
 
 /*
- * Compare ids with those of a session. Where the session has the same text in
- * other tokens, as a model may write it, the ids become those of the session.
+ * Compare ids with the tokens of a session. If the session has the same text in
+ * other tokens, as a model may write it, the ids become the session's.
  * *same receives how many the session begins with.
  */
 int cli_chat_match(const clsa_model *model, const clsa_session *session,

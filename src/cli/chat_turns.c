@@ -34,7 +34,7 @@ static int check_context(const struct cli_run *run, size_t count)
                     count, context);
 }
 
-/* The session drops its tokens from `same` on, and reads those of `ids`. */
+/* The session drops its tokens from `same` on, and reads the rest of `ids`. */
 static int follow(struct cli_run *run, const struct cli_ids *ids, size_t same)
 {
     const uint64_t length = clsa_session_length(run->session);

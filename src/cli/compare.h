@@ -22,7 +22,7 @@ int cli_numbers_parse(const struct cli_command *self, const char *option,
                       struct cli_numbers *numbers);
 
 /*
- * The policies to compare: those of --attention, or where there is none dense
+ * The policies to compare: the list of --attention, or without it dense
  * and all others at each of the budgets (multiples of 64 from 128 on). A
  * model without an indexer has no clsa.
  */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* habits: the tables, and how they join those of getopt_long. */
+/* habits: the tables, and how they join the table of getopt_long. */
 #include <stdbool.h>
 #include <string.h>
 

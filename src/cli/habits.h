@@ -13,8 +13,8 @@
 
 #define CLI_HABITS_MAX 64
 
-/* The getopt code of the first option without a meaning; that of option i of
-   a command is below. */
+/* The getopt code of the first option without a meaning; the code of option i
+   of a command is below. */
 #define CLI_HABIT_CODE 4096
 
 /*

@@ -14,7 +14,7 @@
 #include "src/cli/options.h"
 
 /* Name of the model file that the options, the environment or the
-   installation give, in this order. Static storage or that of argv. */
+   installation give, in this order. Static storage, or argv's. */
 const char *cli_model_path(const struct cli_common *common);
 
 /* Options of a model, which stops making random values when the user asks. */

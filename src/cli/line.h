@@ -23,8 +23,8 @@ bool cli_line_is_edited(void);
 int cli_line_read(const char *prompt, struct cli_text *text, bool *more);
 
 /*
- * The same, and the lines that belong to it: those after a '\' at the end of a
- * line, and those of a block from """ to """. The marks are taken off.
+ * The same, and the lines that belong to it: after a '\' at the end of a line,
+ * and in a block from """ to """. The marks are taken off.
  */
 int cli_lines_read(const char *prompt, struct cli_text *text, bool *more);
 

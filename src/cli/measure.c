@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * measure: loss and recall of a model on a text. The loss is that of eval
- * perplexity, in windows of 8K tokens where the text is long enough. For the
- * recall (needle-in-a-haystack retrieval), door codes are put between the
+ * measure: loss and recall of a model on a text. The loss is measured as
+ * by eval perplexity, in windows of 8K tokens if the text is long enough. For
+ * the recall (needle-in-a-haystack retrieval), door codes are put between the
  * sentences of the first 16 KiB.
  */
 #include <inttypes.h>

@@ -11,7 +11,7 @@
 #include "clsa.h"
 #include "src/cli/options.h"
 
-/* Bytes; those of sequences are for all of the batch. */
+/* Bytes; what a sequence takes is counted for all of the batch. */
 struct cli_memory_plan {
     uint32_t layers, prompt_layers; /* of the model; that prompt tokens run */
     uint64_t context, batch;
@@ -26,7 +26,7 @@ struct cli_memory_plan {
 
 /*
  * The plan of `batch` full sessions of these options with a policy and a
- * context (0: that of -c, or of the model), with or without prompts.
+ * context (0: from -c, or of the model), with or without prompts.
  */
 int cli_memory_plan_make(const struct cli_common *common, clsa_model *model,
                          uint64_t context, const char *attention,

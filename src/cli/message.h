@@ -60,7 +60,7 @@ void cli_log(enum cli_log_level level, const char *format, ...)
 #define cli_verbose(...) cli_log(CLI_LOG_VERBOSE, __VA_ARGS__)
 
 /* Flush stdout; true once something written there was lost. What was lost is
-   remembered with its cause here, where errno is still that of the write:
+   remembered with its cause here, while errno still is the write's:
    every flush of stdout is this one. */
 bool cli_output_flush(void);
 

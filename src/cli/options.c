@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * options: parsing and --help from the tables. The tables of a command are
- * its own, those of the shared groups it names, and the general one, in this
- * order; an option's number is its place in that sequence.
+ * its own, the tables of the shared groups it names, and the general one, in
+ * this order; an option's number is its place in that sequence.
  */
 #include <getopt.h>
 #include <inttypes.h>

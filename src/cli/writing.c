@@ -122,7 +122,7 @@ static int measure(const struct cli_writing *writing,
     return cli_measure_text(common, model, writing->eval, result);
 }
 
-/* A mix or a type; names of both are those of the mix. */
+/* A mix or a type; a name of both means the mix. */
 static int parse_type(const char *name, int *number)
 {
     static const struct {

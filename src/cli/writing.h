@@ -13,7 +13,7 @@
     "q2_k|q3_k_s|q3_k_m|q3_k_l|q4_k_s|q4_k_m|q5_k_s|q5_k_m|iq4_nl|iq4_xs"
 
 struct cli_writing {
-    const char *type; /* or mix; NULL: that of the source */
+    const char *type; /* or mix; NULL: as in the source */
     struct cli_texts keep;
     const char *eval; /* a text to measure both with, or NULL */
 };

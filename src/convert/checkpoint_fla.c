@@ -4,7 +4,7 @@
  * one sub-configuration for each stack. Retention and the cross-decoder rotate
  * pairs, sliding-window layers rotate halves; embeddings are scaled by
  * sqrt(d); the cross-decoder may have a norm of its queries. Defaults are
- * those of the original.
+ * the original's.
  */
 #include <math.h>
 #include <string.h>
@@ -108,7 +108,7 @@ static clsa_status read(struct clsa_config *c, const struct clsa_json_source *s)
     CLSA_TRY(read_self(c, &stack));
     stack.object = json_object_get(s->object, "cross_decoder_attn");
     CLSA_TRY(read_cross(c, &stack));
-    /* the angles are those of the stacks */
+    /* the stacks have angles of their own */
     return clsa_checkpoint_refuse(s, "rope_theta",
                                   outer.rope.base != 0 &&
                                       (outer.rope.base != c->self.rope.base ||

@@ -290,7 +290,7 @@ static const char *const known[] = {
     "use_l2warp",
     "use_return_dict",
     "vocab_size",
-    /* of ordinary networks, and of those of several media */
+    /* of ordinary networks, and of networks of several media */
     "_sliding_window_pattern",
     "audio_config",
     "audio_token_id",

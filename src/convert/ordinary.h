@@ -3,7 +3,7 @@
  * ordinary: folders of the networks that people have: Llama, Mistral, SmolLM,
  * Qwen, Phi, Gemma. A kind says what the classes of transformers mean by a
  * configuration: defaults, the keys that count, the names of tensors. The keys
- * and tensors of the new file are those of llama.cpp; what GGUF has no key for
+ * and tensors of the new file have llama.cpp's names; what GGUF has no key for
  * is under keys of clsa-convert(1), which src/arch reads.
  */
 #ifndef CLSA_CONVERT_ORDINARY_H

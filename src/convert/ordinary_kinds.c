@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The kinds of ordinary networks. Defaults are those of the classes of
+ * The kinds of ordinary networks. Defaults are as in the classes of
  * transformers, which leave keys out of a configuration that have them.
  */
 #include "src/convert/ordinary.h"

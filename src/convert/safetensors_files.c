@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which files of a folder have its tensors: model.safetensors, or those of the
- * index, or the only file, or the only set of shards.
+ * Which files of a folder have its tensors: model.safetensors, or the files of
+ * the index, or the only file, or the only set of shards.
  */
 #include <dirent.h>
 #include <fcntl.h>

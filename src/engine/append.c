@@ -295,7 +295,7 @@ static clsa_status read_all(struct prompt *r, clsa_error *error)
         uint64_t rest = r->count - r->done;
         struct clsa_step step;
         CLSA_TRY(clsa_stores_reserve(&r->session->stores,
-                                     rest < block ? rest : block, error));
+                                     clsa_min_u64(rest, block), error));
         plan_step(r, &step);
         CLSA_TRY(step.m > r->group ? read_in_groups(r, &step, error)
                                    : read_at_once(r, &step, error));

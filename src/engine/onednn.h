@@ -64,7 +64,7 @@ struct clsa_onednn {
     struct clsa_depth depth[CLSA_GEMM_DEPTHS];
     struct clsa_pack *packs;
     size_t pack_count, packed;         /* of them looked at */
-    bool outputs;                      /* those of the outputs are listed */
+    bool outputs;                      /* matrices of the outputs are listed */
     struct clsa_workspace *workspaces; /* [threads] */
     struct clsa_prefill_attention *attention;
     unsigned char *input; /* [n][k] activations, n filled up to LEAST */

@@ -421,8 +421,8 @@ static size_t run_length(const struct clsa_pass *p, size_t i)
     return run;
 }
 
-/* Outputs of a model with a shared cache, as those of yoco, have no tiles of
-   keys: their bits are those of decoding. */
+/* Outputs of a model with one cache for many layers have no tiles of keys: they
+   get the bits of decoding. */
 bool clsa_prefill_attend(struct clsa_backend *b, const struct clsa_pass *p)
 {
     struct clsa_onednn *o = (struct clsa_onednn *)(void *)b;

@@ -23,8 +23,8 @@ struct clsa_sampler {
     size_t repeat_capacity;
 };
 
-/* sampler->logits = those of the choice after biases, the allowed tokens and
-   all penalties. A token that is not allowed has NaN. */
+/* sampler->logits = the logits of the choice after biases, the allowed tokens
+   and all penalties. A token that is not allowed has NaN. */
 clsa_status clsa_sampler_load(struct clsa_sampler *s, size_t vocab,
                               const clsa_choice *choice, clsa_error *error);
 

@@ -191,7 +191,7 @@ static clsa_status check_restore(const struct clsa_session *s,
     return CLSA_OK;
 }
 
-/* Rows that its working set has no room for: those of another policy. */
+/* Rows that its working set has no room for: another policy read them. */
 static void restore_last(struct clsa_session *s, const struct clsa_snapshot *n)
 {
     const bool dense = clsa_policy_is_dense(&s->policy);

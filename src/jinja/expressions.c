@@ -120,7 +120,7 @@ static struct clsa_value negate(struct clsa_jinja *j,
     if (v.kind == CLSA_UNDEFINED)
         clsa_fail_undefined(j, v);
     if (!clsa_value_int(v, &integer))
-        clsa_jinja_fail(j, "%s is no number", clsa_value_type(v));
+        clsa_jinja_fail(j, "%s is not a number", clsa_value_type(v));
     if (!minus)
         return clsa_int(integer);
     return clsa_operate(j, CLSA_OP_SUB, clsa_int(0), clsa_int(integer));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The variables of a chat template: messages, tools, documents,
- * add_generation_prompt, the bos and eos tokens, and those of the options.
+ * add_generation_prompt, the bos and eos tokens, and the variables of the
+ * options.
  *
  * A rendering that ends with the last message writes a mark after it and is cut
  * there, as the transformers library does: what the template strips before the
@@ -61,7 +62,7 @@ static struct clsa_value message_list(struct clsa_jinja *j,
         clsa_jinja_fail(j, "messages: a list is needed");
     for (size_t i = 0; i < all->list->count; i++) {
         if (all->list->items[i].kind != CLSA_DICT)
-            clsa_jinja_fail(j, "messages: message %zu is no object", i + 1);
+            clsa_jinja_fail(j, "messages: message %zu is not an object", i + 1);
         all->list->items[i] = with_thoughts(j, all->list->items[i]);
     }
     return *all;

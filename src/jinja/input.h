@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * input: the JSON of a rendering as values, and as the variables that chat
- * templates expect, which are those of the transformers library.
+ * templates expect, named as in the transformers library.
  */
 #ifndef CLSA_JINJA_INPUT_H
 #define CLSA_JINJA_INPUT_H

@@ -76,8 +76,8 @@ static size_t numbered(struct clsa_jinja *j, const char *text, size_t size,
                         text[0], digits);
     if (*c > 0x10ffff || (*c >= 0xd800 && *c <= 0xdfff))
         clsa_jinja_fail(j,
-                        "a string has '\\%c' with a number that is no "
-                        "character",
+                        "a string has '\\%c' with a number that no "
+                        "character has",
                         text[0]);
     return 1 + digits;
 }

@@ -6,7 +6,7 @@
 #include "src/jinja/lexer.h"
 
 struct clsa_lexer {
-    struct clsa_jinja *j; /* its line is that of `at` */
+    struct clsa_jinja *j; /* its line is the line of `at` */
     const char *text;
     size_t size, at;
     bool line_start; /* `at` is at the start of a line */

@@ -278,7 +278,7 @@ CLSA_BUILTIN(cycle)
     return a->values[self.loop->at % a->count];
 }
 
-/* Whether the values differ from those of the call before. */
+/* Whether the values differ from the call before. */
 CLSA_BUILTIN(changed)
 {
     const struct clsa_value now = clsa_list_new(j, CLSA_LIST, a->count);

@@ -77,7 +77,8 @@ static int64_t slice_index(struct clsa_jinja *j, struct clsa_value part,
     if (part.kind == CLSA_NONE)
         return absent;
     if (!clsa_value_int(part, &index))
-        clsa_jinja_fail(j, "%s is no index of a slice", clsa_value_type(part));
+        clsa_jinja_fail(j, "%s cannot be an index of a slice",
+                        clsa_value_type(part));
     if (index < 0)
         index = index < -n ? -1 : index + n;
     const int64_t low = backwards ? -1 : 0, high = backwards ? n - 1 : n;
@@ -122,7 +123,7 @@ struct clsa_value clsa_slice(struct clsa_jinja *j, struct clsa_value value,
     clsa_value_length(value, &length);
     const int64_t n = (int64_t)length;
     if (parts[2].kind != CLSA_NONE && !clsa_value_int(parts[2], &at[2]))
-        clsa_jinja_fail(j, "%s is no step of a slice",
+        clsa_jinja_fail(j, "%s cannot be the step of a slice",
                         clsa_value_type(parts[2]));
     if (at[2] == 0)
         clsa_jinja_fail(j, "the step of a slice is 0");

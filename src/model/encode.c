@@ -45,7 +45,7 @@ static void put_start(struct clsa_encoder *e, size_t i, size_t at)
     e->starts[i] = e->base + clsa_normal_origin(&e->normal, &e->mark, at);
 }
 
-/* Merges the symbols that were written behind the tokens so far. */
+/* Merges the symbols that were written after the tokens so far. */
 static clsa_status merge(struct clsa_encoder *e, size_t symbols, size_t *count)
 {
     *count = symbols;
@@ -117,7 +117,7 @@ static clsa_status encode_byte_pieces(struct clsa_encoder *e, size_t from,
 #define SPACE_CODE 0x2581 /* what stands for a space in vocabularies */
 
 /* Symbols for the bytes of a character that is no token, to ids; returns their
-   number: that of its bytes, or 1 if it is unknown, or 0. */
+   number: how many bytes it has, or 1 if it is unknown, or 0. */
 static size_t fall_back(const struct clsa_vocab *vocab, const char *bytes,
                         size_t size, int32_t *ids)
 {

@@ -22,7 +22,7 @@
 #include "src/model/gguf_read.h"
 
 #define VERSION           3
-#define KEY_NAME_LIMIT    65535 /* both limits are those of GGUF */
+#define KEY_NAME_LIMIT    65535 /* both limits are GGUF's */
 #define TENSOR_NAME_LIMIT 64
 #define ALIGNMENT         32 /* where the file does not say */
 
@@ -446,7 +446,7 @@ clsa_status clsa_gguf_parse(struct clsa_gguf *gguf, clsa_error *error)
     uint64_t tensors = 0, keys = 0, alignment = ALIGNMENT;
     CLSA_TRY(read_header(&r, &tensors, &keys));
     CLSA_TRY(read_keys(&r, keys));
-    /* at least that of a double, for the sake of the data */
+    /* at least a double's, for the sake of the data */
     CLSA_TRY(clsa_gguf_uint(gguf, "general.alignment", false, 8, 1u << 31,
                             &alignment, error));
     if (alignment & (alignment - 1))

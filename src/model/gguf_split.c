@@ -41,7 +41,7 @@ static void make_ending(char ending[ENDING], uint64_t number, uint64_t count)
              (unsigned)count);
 }
 
-/* Whether the name of a file ends as that of such a part. */
+/* Whether the name of a file ends as the name of such a part. */
 static bool is_named(const char *path, const struct split *s)
 {
     char ending[ENDING];

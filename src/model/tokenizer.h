@@ -38,7 +38,7 @@ struct clsa_tokens {
     size_t count;
 };
 
-/* A flag beside those of clsa.h: where tokens begin in the text. */
+/* A flag beside the flags of clsa_text.h: where tokens begin in the text. */
 #define CLSA_TOKENIZE_PLACES 0x80000000u
 
 /* As clsa_tokenize, clsa_token_bytes, clsa_token_is_special,

@@ -69,7 +69,7 @@ static int32_t find_control(const struct vocab_reader *r, const char *name)
 
 static void add_named_ends(struct vocab_reader *r)
 {
-    /* With these two, the end of a message is not that of an answer. */
+    /* With these two, the end of a message does not end an answer. */
     const bool harmony =
         find_control(r, "<|return|>") >= 0 && find_control(r, "<|call|>") >= 0;
     for (size_t i = 0; i < sizeof end_names / sizeof *end_names; i++)
@@ -154,7 +154,7 @@ static clsa_status read_metaspace(struct vocab_reader *r)
     return CLSA_OK;
 }
 
-/* Defaults are those of SentencePiece for model llama. */
+/* Defaults of SentencePiece, for model llama. */
 static clsa_status read_ids(struct vocab_reader *r)
 {
     struct clsa_vocab *v = r->vocab;
@@ -210,7 +210,7 @@ static bool has_flag(const struct clsa_vocab *vocab, size_t i, unsigned flag)
     return vocab->flags && vocab->flags[i] & flag;
 }
 
-/* Added tokens of raw texts, or those of normalized texts. */
+/* Added tokens of raw texts, or of normalized texts. */
 static clsa_status open_added(struct vocab_reader *r, bool normal,
                               struct clsa_added *added)
 {

@@ -161,8 +161,8 @@ int32_t clsa_vocab_find(const struct clsa_vocab *vocab, const char *bytes,
     return (int32_t)slot_of(vocab, bytes, size, hash(bytes, size))->token - 1;
 }
 
-/* Merging gives normal tokens; those of characters may be user-defined too, in
-   which case normal ones of the same bytes come first. */
+/* Merging gives normal tokens; tokens of characters may be user-defined too,
+   and normal ones of the same bytes come first. */
 static void fill_index(struct clsa_vocab *vocab, uint8_t kind)
 {
     for (size_t i = 0; i < vocab->count; i++) {

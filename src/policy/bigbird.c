@@ -77,7 +77,7 @@ static size_t choose(const struct clsa_pass *p, size_t i, uint32_t *rows)
         query * BLOCK + 1 > window ? (query * BLOCK + 1 - window) / BLOCK : 0;
     uint64_t count = end > first ? end - first : 0;
     size_t want = policy->number[2] / BLOCK, used = (size_t)global;
-    want = want < count ? want : (size_t)count;
+    want = (size_t)clsa_min_u64(want, count);
     clsa_policy_run(rows, 0, global);
     uint32_t *blocks = rows + used + want * (BLOCK - 1);
     draw(blocks, want, first, count, clsa_random_stream(SEED, query));

@@ -3,7 +3,7 @@
  * Policy blocks:K:B: K rows in blocks of B, chosen by the queries of every
  * layer as in the compressed and selected attention of NSA (arXiv 2502.11089):
  * the block of the query and the one before it, which are the window, and
- * those of the others whose mean keys get the most attention. The attention
+ * the others whose mean keys get the most attention. The attention
  * of a block is the softmax over blocks of q . mean key / sqrt(e), summed over
  * all query heads. There are no gates: no file format defines them.
  *

@@ -30,7 +30,7 @@ struct serve_options {
     uint64_t max_body; /* bytes */
     uint64_t cache;    /* bytes of snapshots at most; UINT64_MAX: what the
                           memory limit leaves; 0: none */
-    const char *alias; /* name of the model; NULL: that of the file */
+    const char *alias; /* name of the model; NULL: as the file says */
     /* A line for the user, and for the log of requests. From the caller's
        thread only. */
     void (*say)(const char *line);

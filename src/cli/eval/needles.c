@@ -38,7 +38,7 @@ struct evaluation {
     clsa_sampler *sampler; /* greedy */
     struct cli_needles needles;
     struct cli_policies policies;
-    uint64_t *recalled;       /* [policies], and behind it: */
+    uint64_t *recalled;       /* [policies], and after it: */
     uint64_t *outputs, *rows; /* tokens with logits, rows that they have read */
     uint64_t done;            /* tokens of the progress */
 };

@@ -45,7 +45,7 @@ struct perplexity {
     struct cli_policies policies;
     struct cli_loss *losses; /* [policies] */
     uint64_t window;
-    bool chunks; /* windows are those of llama-perplexity */
+    bool chunks; /* windows as llama-perplexity has them */
 };
 
 /* The mask of a window: position i counts when token i + 1 does. */
