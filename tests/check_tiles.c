@@ -97,7 +97,7 @@ static void open_setting(struct setting *s, const struct shape *shape,
     ck_assert_int_eq(clsa_numa_open(&m->numa, "off", NULL), CLSA_OK);
     ck_assert_int_eq(clsa_team_open(&m->team, threads, m->numa, NULL), CLSA_OK);
     m->simd = clsa_simd_table(level);
-    m->native = clsa_backend_native(m->simd);
+    m->native = clsa_backend_native(m->simd, false);
     open_network(&m->net, shape);
     s->session.model = m;
     s->session.context = s->end;

@@ -142,6 +142,8 @@ INLINE void all_rows(float *y, size_t ldy, const uint8_t *row, size_t rows,
         size_t c = 0;
         for (; c + K_COLUMNS <= a->n; c += K_COLUMNS)
             row_columns(y + i, ldy, row, a, c, K_COLUMNS);
+        for (; c + 2 <= a->n; c += 2)
+            row_columns(y + i, ldy, row, a, c, 2);
         for (; c < a->n; c++)
             row_columns(y + i, ldy, row, a, c, 1);
     }

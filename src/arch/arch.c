@@ -78,6 +78,7 @@ clsa_status clsa_arch_find_tensors(struct clsa_network *net,
                                    clsa_error *error)
 {
     CLSA_TRY(clsa_tensors_find(net, gguf, find_all, error));
+    net->fine = clsa_network_is_fine(net);
     if (!side)
         return CLSA_OK;
     CLSA_TRY(clsa_tensors_find_side(net, side, clsa_indexes_find_side, error));

@@ -58,6 +58,7 @@ struct clsa_product {
 struct clsa_backend {
     const struct clsa_simd *simd;
 
+    bool fine;   /* native: activations of blocks have two planes */
     bool onednn; /* prepares whole tokens only, not ranges of their values */
 
     /*
@@ -92,8 +93,9 @@ struct clsa_backend {
     bool (*attend)(struct clsa_backend *b, const struct clsa_pass *p);
 };
 
-/* The kernels of simd/. */
-struct clsa_backend clsa_backend_native(const struct clsa_simd *simd);
+/* The kernels of simd/. fine: a network's (network.h). */
+struct clsa_backend clsa_backend_native(const struct clsa_simd *simd,
+                                        bool fine);
 
 /* y = f(gate + bias) * (up + bias) of n values of an FFN from `row` on; changes
    gate and up. */

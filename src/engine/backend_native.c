@@ -3,6 +3,9 @@
  * Products by the kernels of simd/, with weights as they lie in the file. A
  * work item is CLSA_SHARE_ROWS rows of W for all tokens.
  */
+#include <string.h>
+
+#include "src/base/minmax.h"
 #include "src/engine/attention.h"
 
 /* Tokens that kernels take at once; with more, this many rows are multiplied
@@ -10,13 +13,91 @@
 #define FEW_TOKENS 16
 #define ROWS_KEPT  128
 
+/* Fine activations: tokens of a call if there are more than FEW_TOKENS, and
+   room for the results of both planes, after the kernels' scratch. */
+#define FINE_TOKENS 64
+#define FINE_FLOATS                                                            \
+    ((CLSA_WORKER_SCRATCH - CLSA_KERNEL_SCRATCH) / sizeof(float))
+
+_Static_assert(2 * FINE_TOKENS * ROWS_KEPT <= FINE_FLOATS, "team.h");
+
+/* Values of a column as blocks to q, d and sum of column c. */
+static void quantize(const struct clsa_backend *b, const struct clsa_act *x,
+                     size_t c, size_t begin, const float *from, size_t n)
+{
+    const size_t at = begin / CLSA_BLOCK * x->ldd + c;
+    b->simd->quantize(x->q + c * x->ldq + begin, x->d + at, x->sum + at, x->ldd,
+                      from, n);
+}
+
+/* Token t as columns 2t and 2t + 1: the second one is what rounding takes from
+   the first one. */
+static void quantize_fine(const struct clsa_backend *b,
+                          const struct clsa_act *x, size_t t, size_t begin,
+                          size_t end)
+{
+    float rest[CLSA_K_BLOCK];
+    const size_t c = 2 * t;
+    for (size_t i = begin, n; i < end; i += n) {
+        const float *from = x->x + t * x->ldx + i;
+        const int8_t *q = x->q + c * x->ldq + i;
+        const float *d = x->d + i / CLSA_BLOCK * x->ldd + c;
+        n = clsa_min(end - i, CLSA_K_BLOCK);
+        quantize(b, x, c, i, from, n);
+        for (size_t j = 0; j < n; j++)
+            rest[j] = from[j] - d[j / CLSA_BLOCK * x->ldd] * (float)q[j];
+        quantize(b, x, c + 1, i, rest, n);
+    }
+}
+
 static void prepare(struct clsa_backend *b, const struct clsa_act *x, size_t t,
                     size_t begin, size_t end, bool blocks)
 {
-    const size_t at = begin / CLSA_BLOCK * x->ldd + t;
-    if (blocks)
-        b->simd->quantize(x->q + t * x->ldq + begin, x->d + at, x->sum + at,
-                          x->ldd, x->x + t * x->ldx + begin, end - begin);
+    if (blocks && b->fine)
+        quantize_fine(b, x, t, begin, end);
+    else if (blocks)
+        quantize(b, x, t, begin, x->x + t * x->ldx + begin, end - begin);
+}
+
+static const char *row_of(const struct clsa_matrix *m, size_t row)
+{
+    return (const char *)m->data + row * clsa_format_bytes(m->format, m->cols);
+}
+
+/* Rows of W from `row` on, for tokens t.. of which `mine` has the columns, two
+   for each token: their sum is the product. */
+static void multiply_fine(const struct clsa_backend *b,
+                          const struct clsa_product *p, size_t row, size_t rows,
+                          const struct clsa_act *mine, size_t t)
+{
+    float *sum = (float *)((char *)mine->scratch + CLSA_KERNEL_SCRATCH);
+    b->simd->matmul[p->matrix->format](sum, rows, row_of(p->matrix, row), rows,
+                                       mine);
+    for (size_t c = 0; c < mine->n; c += 2, t++) {
+        b->simd->add(sum + c * rows, sum + (c + 1) * rows, rows);
+        memcpy(p->y + t * p->ld + row, sum + c * rows, rows * sizeof *sum);
+    }
+}
+
+/* Rows begin..end - 1 of a product with fine activations. */
+static void multiply_rows_fine(const struct clsa_backend *b,
+                               const struct clsa_worker *w,
+                               const struct clsa_product *p,
+                               const struct clsa_act *x, size_t begin,
+                               size_t end)
+{
+    const bool few = x->n <= FEW_TOKENS;
+    const size_t rows = few ? FINE_FLOATS / (2 * FEW_TOKENS) : ROWS_KEPT;
+    struct clsa_act mine = *x;
+    mine.scratch = w->scratch;
+    for (size_t i = begin; i < end; i += rows)
+        for (size_t t = 0; t < x->n; t += FINE_TOKENS) {
+            mine.n = 2 * clsa_min(x->n - t, FINE_TOKENS);
+            mine.q = x->q + 2 * t * x->ldq;
+            mine.d = x->d + 2 * t;
+            mine.sum = x->sum + 2 * t;
+            multiply_fine(b, p, i, clsa_min(end - i, rows), &mine, t);
+        }
 }
 
 /* Rows begin..end - 1 of a product. */
@@ -26,16 +107,17 @@ static void multiply_rows(const struct clsa_backend *b,
                           const struct clsa_act *x, size_t begin, size_t end)
 {
     const struct clsa_matrix *m = p->matrix;
-    const size_t row_bytes = clsa_format_bytes(m->format, m->cols);
     struct clsa_act mine = *x;
     mine.scratch = w->scratch;
+    if (b->fine && clsa_wants_blocks(m)) {
+        multiply_rows_fine(b, w, p, x, begin, end);
+        return;
+    }
     /* Few tokens: all rows, as tokens are packed for each call. */
     const size_t step = x->n > FEW_TOKENS ? ROWS_KEPT : end - begin;
     for (size_t i = begin; i < end; i += step) {
         size_t rows = end - i < step ? end - i : step;
-        b->simd->matmul[m->format](p->y + i, p->ld,
-                                   (const char *)m->data + i * row_bytes, rows,
-                                   &mine);
+        b->simd->matmul[m->format](p->y + i, p->ld, row_of(m, i), rows, &mine);
     }
 }
 
@@ -92,10 +174,11 @@ static void gated(struct clsa_backend *b, const struct clsa_pass *p,
     }
 }
 
-struct clsa_backend clsa_backend_native(const struct clsa_simd *simd)
+struct clsa_backend clsa_backend_native(const struct clsa_simd *simd, bool fine)
 {
     return (struct clsa_backend){
         .simd = simd,
+        .fine = fine,
         .prepare = prepare,
         .multiply = multiply,
         .multiply_add = multiply_add,

@@ -125,7 +125,6 @@ static clsa_status open_machine(struct clsa_model *m,
                             ? (size_t)options->prefill_memory
                             : SIZE_MAX;
     CLSA_TRY(choose_simd(m, options->simd, error));
-    m->native = clsa_backend_native(m->simd);
     CLSA_TRY(clsa_numa_open(&m->numa, options->numa, error));
     return clsa_team_open(&m->team, options->threads, m->numa, error);
 }
@@ -225,6 +224,7 @@ static clsa_status open_model(clsa_model **model, const char *path,
         clsa_model_close(m);
         return status;
     }
+    m->native = clsa_backend_native(m->simd, m->net.fine);
     *model = m;
     return CLSA_OK;
 }

@@ -119,18 +119,20 @@ size_t clsa_outputs_most(const struct clsa_session *session)
     return fit_outputs(session, most);
 }
 
+/* n tokens; fine: two columns of q, d and sum for each. */
 static void lay_out_act(struct clsa_arena *c, struct clsa_act *act, size_t n,
-                        size_t len)
+                        size_t len, bool fine)
 {
-    size_t blocks = (len + CLSA_BLOCK - 1) / CLSA_BLOCK;
+    const size_t blocks = (len + CLSA_BLOCK - 1) / CLSA_BLOCK;
+    const size_t columns = n << fine;
     act->ldq = len;
     act->ldx = len + 16; /* tokens a power of two apart share cache sets */
-    act->ldd = n;
+    act->ldd = columns;
     act->len = len;
     act->x = clsa_arena_take(c, n * act->ldx, sizeof(float));
-    act->q = clsa_arena_take(c, n * len, 1);
-    act->d = clsa_arena_take(c, n * blocks, sizeof(float));
-    act->sum = clsa_arena_take(c, n * blocks, sizeof(int32_t));
+    act->q = clsa_arena_take(c, columns * len, 1);
+    act->d = clsa_arena_take(c, columns * blocks, sizeof(float));
+    act->sum = clsa_arena_take(c, columns * blocks, sizeof(int32_t));
 }
 
 static void lay_out_tokens(struct clsa_arena *c, struct clsa_scratch *s,
@@ -148,9 +150,9 @@ static void lay_out_tokens(struct clsa_arena *c, struct clsa_scratch *s,
     s->up = clsa_arena_take(c, n * most->ffn, f4);
     s->layer_input =
         clsa_arena_take(c, n * net->layer_count * net->layer_input, f4);
-    lay_out_act(c, &s->norm, n, d);
-    lay_out_act(c, &s->attn_out, n, most->q);
-    lay_out_act(c, &s->ffn, n, most->ffn);
+    lay_out_act(c, &s->norm, n, d, net->fine);
+    lay_out_act(c, &s->attn_out, n, most->q, net->fine);
+    lay_out_act(c, &s->ffn, n, most->ffn, net->fine);
     s->rope_stride = most->rope_pairs;
     s->cos = clsa_arena_take(c, net->rope_count * n * s->rope_stride, f4);
     s->sin = clsa_arena_take(c, net->rope_count * n * s->rope_stride, f4);

@@ -22,9 +22,10 @@ void clsa_step_clock(const struct clsa_pass *p, enum clsa_phase phase)
 
 /* Scales of a token lie as close as its step allows: far apart, by a power of
    two, they would share a few sets of the cache. */
-static void pack_scales(struct clsa_scratch *s, size_t n)
+static void pack_scales(const struct clsa_model *model, size_t n)
 {
-    s->norm.ldd = s->attn_out.ldd = s->ffn.ldd = n;
+    struct clsa_scratch *s = model->scratch;
+    s->norm.ldd = s->attn_out.ldd = s->ffn.ldd = n << model->net.fine;
 }
 
 /* The rows that the step has written belong to the caches now. */
@@ -74,7 +75,7 @@ static void tell_policies(const struct clsa_step *step)
 
 void clsa_step_run(struct clsa_step *step)
 {
-    pack_scales(step->model->scratch, step->n);
+    pack_scales(step->model, step->n);
     if (step->stage != CLSA_STAGE_OUTPUTS)
         memset(step->phase_ms, 0, sizeof step->phase_ms);
     step->shows_queries = step->early = false;

@@ -140,6 +140,23 @@ static void mark_caches(struct clsa_network *net)
     }
 }
 
+static bool is_fine(const struct clsa_matrix *m)
+{
+    return m->data && (m->format == CLSA_Q4_1 || m->format == CLSA_Q5_1);
+}
+
+bool clsa_network_is_fine(const struct clsa_network *net)
+{
+    for (uint32_t i = 0; i < net->layer_count; i++) {
+        const struct clsa_layer *l = &net->layers[i];
+        if (is_fine(&l->q) || is_fine(&l->k) || is_fine(&l->v) ||
+            is_fine(&l->attn_out) || is_fine(&l->gate) || is_fine(&l->up) ||
+            is_fine(&l->down))
+            return true;
+    }
+    return false;
+}
+
 void clsa_network_finish(struct clsa_network *net)
 {
     mark_caches(net);

@@ -188,6 +188,8 @@ struct clsa_network {
                                                the last writer, of the rest */
     const float *input_projection_norm;     /* [p] */
 
+    bool fine;           /* products in blocks read activations in two planes
+                            of 8 bits: clsa_network_is_fine */
     uint64_t parameters; /* values in all tensors */
     float *vectors;      /* memory of the vectors above */
     float *side_vectors; /* the same of a side file, or NULL */
@@ -211,6 +213,11 @@ clsa_status clsa_network_open(struct clsa_network *net, uint32_t layers,
 
 /* Derives what follows from the plan, which is complete now. */
 void clsa_network_finish(struct clsa_network *net);
+
+/* Whether a layer has weights of a type with an offset (q4_1, q5_1), which
+   people choose for precision: with activations of 8 bits, logits are up to 4 %
+   of the largest off, whatever type the output matrix has. */
+bool clsa_network_is_fine(const struct clsa_network *net);
 
 /* Sets the frequencies, base^(-i/pairs) / factors[i] for pair i, scaled as the
    rope says; factors [pairs] NULL: all 1. YaRN sets the magnitude, too. */
