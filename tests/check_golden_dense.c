@@ -111,7 +111,7 @@ static clsa_session_options options_of(const struct how *how)
     options.index_type = CLSA_TYPE_F32;
     options.attention = how->policy;
     options.prompt_attention = how->prompt;
-    options.prefill = "own";
+    options.prefill = getenv("CLSA_REAL") ? NULL : "own"; /* or it takes long */
     options.prefill_block = how->block;
     options.context = how->context;
     return options;
@@ -298,7 +298,7 @@ static void check_case(const struct golden *g, clsa_session *session,
     clsa_session_truncate(session, clsa_session_length(session) - 1, NULL);
 }
 
-/* Texts that `make check` has time for. */
+/* Texts that `make check` has time for; one token alone is for check_real. */
 #define SHORT 1600
 
 /* The model of a set, with a side file. */
@@ -356,7 +356,7 @@ START_TEST(rows_and_logits_are_those_of_the_reference)
         const json_t *entry = json_array_get(g.cases, i);
         size_t n;
         int32_t *ids = ids_of(entry, &n);
-        if (n <= SHORT || getenv("CLSA_LONG")) {
+        if (n > 1 && (n <= SHORT || getenv("CLSA_LONG"))) {
             prepare(&o, g.set, entry, ids, n);
             check_case(&g, o.session, entry, ids[n - 1]);
             o.before = entry;

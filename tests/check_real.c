@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * SmolLM2-135M-Instruct as people have it, against golden-real: logits after
- * texts of up to 1500 tokens, the ids of chats, and greedy answers as long as
- * the best token leads by more than rounding. Run by tests/real.sh.
+ * texts of up to 1500 tokens, read densely by default, the ids of chats, and
+ * greedy answers as long as the best token leads by more than rounding. Run by
+ * tests/real.sh; check_golden_dense has all policies with the own kernels.
  *
  * Environment: CLSA_REAL, the folder of the model; CLSA_SHARED, the folder of
  * golden-real (default ../shared).
@@ -22,9 +23,6 @@
 #define MODEL "SmolLM2-135M-Instruct.Q4_1.gguf"
 #define BOUND 2e-2 /* of the largest logit */
 #define LEAD  0.05 /* of the best logit over the second, in logits */
-
-/* Policies whose cases of golden-real are tested; the others are told. */
-static const char *const policies[] = {"dense"};
 
 static clsa_model *model;
 static clsa_model_info info;
@@ -79,14 +77,6 @@ static void append(clsa_session *session, const int32_t *ids, size_t n)
 
 /* ------------------------------------------------------------------ logits */
 
-static bool is_tested(const char *policy)
-{
-    for (size_t i = 0; i < sizeof policies / sizeof *policies; i++)
-        if (strcmp(policy, policies[i]) == 0)
-            return true;
-    return false;
-}
-
 static void check_case(const json_t *entry, size_t number, FILE *logits)
 {
     const size_t vocab = info.vocab;
@@ -97,8 +87,7 @@ static void check_case(const json_t *entry, size_t number, FILE *logits)
     ck_assert_int_eq(
         fseek(logits, row * (long)(vocab * sizeof *want), SEEK_SET), 0);
     ck_assert_uint_eq(fread(want, sizeof *want, vocab, logits), vocab);
-    clsa_session *session =
-        open_session(n, json_string_value(json_object_get(entry, "policy")));
+    clsa_session *session = open_session(n, "dense");
     append(session, ids, n);
     const float *z = clsa_session_logits(session);
     double worst = 0, largest = 0;
@@ -116,24 +105,23 @@ static void check_case(const json_t *entry, size_t number, FILE *logits)
     free(ids);
 }
 
-START_TEST(logits)
+/* With the products that prompts have by default. */
+START_TEST(dense_logits)
 {
     json_t *list = load_list("logits.json");
     FILE *file = fopen(shared_path("logits.f32"), "rb");
-    size_t left = 0;
+    size_t count = 0;
     ck_assert_msg(file != NULL, "%s", shared_path("logits.f32"));
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *entry = json_array_get(list, i);
-        if (is_tested(json_string_value(json_object_get(entry, "policy"))))
-            check_case(entry, i, file);
-        else
-            left++;
+        const char *policy =
+            json_string_value(json_object_get(entry, "policy"));
+        if (strcmp(policy, "dense") != 0)
+            continue;
+        check_case(entry, i, file);
+        count++;
     }
-    ck_assert_uint_lt(left, json_array_size(list));
-    if (left)
-        printf("SKIP check_real logits: %zu cases of policies that ordinary "
-               "models do not have yet\n",
-               left);
+    ck_assert_uint_gt(count, 0);
     fclose(file);
     json_decref(list);
 }
@@ -222,7 +210,7 @@ int main(void)
     TCase *tc = tcase_create("real");
     tcase_set_timeout(tc, 600);
     tcase_add_unchecked_fixture(tc, open_model, close_model);
-    tcase_add_test(tc, logits);
+    tcase_add_test(tc, dense_logits);
     tcase_add_test(tc, greedy);
     suite_add_tcase(suite, tc);
     return suite_run(suite, CK_NOFORK);

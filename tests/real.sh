@@ -3,9 +3,9 @@
 #
 # real.sh DIR: two models that people have, in the folder DIR, as get-real.sh of
 # the golden data brings them. SmolLM2-135M-Instruct (Q4_1) has to give the
-# logits and greedy answers of golden-real, and both models the perplexities
-# that others have measured for the first 48,000 bytes of a book, in chunks of
-# 2048 tokens. What is missing is told and counted.
+# logits, chosen rows and greedy answers of golden-real, and both models the
+# perplexities that others have measured for the first 48,000 bytes of a book,
+# in chunks of 2048 tokens. What is missing is told and counted.
 #
 # Environment: CLSA (the program, default ./clsa), CLSA_SHARED (golden data).
 set -euo pipefail
@@ -57,6 +57,7 @@ perplexity() {
 if there "$smol" 'SmolLM2'; then
     if there "$shared/golden-real/logits.f32" 'logits and answers'; then
         CLSA_REAL=$real ./check_real || failed=1
+        CLSA_REAL=$real ./check_golden_dense || failed=1
     fi
     if there "$book" 'perplexities'; then
         if "$clsa" info --json | grep -q '"avx2"'; then
