@@ -9,9 +9,8 @@
 # to run only these.
 set -euo pipefail
 
-top=$(cd "$(dirname "$0")/.." && pwd)
+. "$(dirname "$0")/vm/emulated.sh"
 folder=${1:-$top/build-sanitized}
-jobs=$(getconf _NPROCESSORS_ONLN)
 
 # "TEST: REASON"
 left_out="check_refused: it forbids system calls that sanitizers make
@@ -20,12 +19,6 @@ check_memory: it replaces malloc, as sanitizers do
 tests/fuzz/replay.test: has sanitizers of its own
 needles: long, and the same code as check_golden"
 small="check_golden check_invariance check_random"
-
-# The words of a variable of Makefile.am.
-variable() {
-    sed -n "/^$1 = /,/[^\\\\]\$/p" "$top/Makefile.am" |
-        sed "s/^$1 = //" | tr -s '\\\t\n' ' '
-}
 
 # The tests that are not in the list $1, of which the reason is printed.
 kept() {

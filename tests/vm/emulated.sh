@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # emulated.sh: what aarch64.sh, avx512.sh and no-avx2.sh share: building the
-# test programs, which ../without.sh does, too, and running them under an
+# test programs, which ../without.sh and ../sanitized.sh use, too, and running them under an
 # emulator; sourced. What a test leaves out under an emulator is printed below
 # its name.
 
@@ -16,6 +16,12 @@ say() { printf '%s: %s\n' "$(basename "$0" .sh)" "$*"; }
 fail() {
     say "$*" >&2
     exit 1
+}
+
+# variable NAME: the words of a variable of Makefile.am.
+variable() {
+    sed -n "/^$1 = /,/[^\\\\]\$/p" "$top/Makefile.am" |
+        sed "s/^$1 = //" | tr -s '\\\t\n' ' '
 }
 
 # build FOLDER [CONFIGURE ARGUMENT]...: the program and its test programs.

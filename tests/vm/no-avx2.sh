@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# no-avx2.sh [FOLDER]: the whole of make check on a CPU without AVX, in FOLDER
-# (build-no-avx2), or with an earlier build there. Instructions that a level
-# needs must not get out of it: anywhere else they are illegal here.
+# no-avx2.sh [FOLDER]: the kernels, the units and a part of the tests of the
+# program on a CPU without AVX, in FOLDER (build-no-avx2), or with an earlier
+# build there. Instructions that a level needs must not get out of it: anywhere
+# else they are illegal here.
 set -euo pipefail
 . "$(dirname "$0")/emulated.sh"
 
@@ -14,5 +15,7 @@ command -v qemu-x86_64 >/dev/null ||
     fail "qemu-x86_64 is missing: ./bootstrap ci-deps"
 build "$folder" --enable-werror
 expect_level "$folder" "$emulator" ref
-check "$folder" "$emulator"
+check "$folder" "$emulator" check_kernels check_peaks check_team \
+    $(variable unit_tests) tests/cli/{usage,info,tokenize,template,run}.sh \
+    tests/cli/{session,eval,bench,quantize}.sh
 say "passed in $SECONDS s"
