@@ -5,8 +5,8 @@ for i in {1..6000}; do
 done >long
 # Time to get into the prompt, or the generation; programs start slowly under
 # an emulator.
-pause=1
-[ -z "${CLSA_EMULATOR:-}" ] || pause=5
+pause=1 many=3000
+[ -z "${CLSA_EMULATOR:-}" ] || pause=5 many=30
 # Shells without job control have SIGINT ignored for what runs beside them, and
 # nohup has SIGHUP.
 start=(env --default-signal=INT,HUP,TERM "$program")
@@ -49,7 +49,7 @@ ls h
 (
     trap '' INT HUP TERM
     exec "$program" run --temp 0 -p "The ferry" \
-        -n 3000 -t 1 >out
+        -n $many -t 1 >out
 ) &
 sleep 0.3
 kill -INT $!
