@@ -44,13 +44,39 @@ typedef struct clsa_shape {
     `context` is 1048576. Sessions are saved and loaded as with a file.
     @param model    receives the handle, to be closed by clsa_model_close
     @param shape    rows of matrices have to be whole blocks of the type
-    @param type     one that weights can have, not I8
+    @param type     a clsa_type that weights can have, not I8, or a clsa_mix
     @param options  NULL for the defaults
     @return CLSA_ERR_ARGUMENT (the message names the size), CLSA_ERR_MEMORY or
             CLSA_ERR_STOPPED */
 CLSA_API clsa_status clsa_model_random(clsa_model **model,
-                                       const clsa_shape *shape, clsa_type type,
+                                       const clsa_shape *shape, int type,
                                        const clsa_model_options *options,
+                                       clsa_error *error);
+
+/** @return the name of ordinary model i whose sizes are known, such as
+            "llama-3.2-1b"; NULL after the last */
+CLSA_API const char *clsa_shape_name(size_t i);
+
+/** The same of a model like an ordinary one: its architecture, sizes and keys,
+    the tensors that its file has, and those of an index if keys of one are
+    given. `context` of its info is the model's.
+    @param shape    a name of clsa_shape_name, and then perhaps ",KEY=VALUE" any
+                    number of times: a key of the file without the name of the
+                    architecture, `vocab` (tokens) or `tied` (0 or 1). A list is
+                    N:N*TIMES:...
+    @param type     a clsa_type, or a clsa_mix; rows that do not divide into its
+                    blocks get another, as by clsa_quantize */
+CLSA_API clsa_status clsa_model_random_like(clsa_model **model,
+                                            const char *shape, int type,
+                                            const clsa_model_options *options,
+                                            clsa_error *error);
+
+/** Write such a model to a file, with a tokenizer for any text in tokens of up
+    to four letters. It is made in memory. The file is written as by
+    clsa_quantize.
+    @param options  type, threads, on_progress and user count; NULL: q8_0 */
+CLSA_API clsa_status clsa_write_random(const char *shape, const char *path,
+                                       const clsa_write_options *options,
                                        clsa_error *error);
 
 /** Fill an empty session with random tokens, and its shared cache, windows or

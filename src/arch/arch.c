@@ -66,7 +66,7 @@ clsa_status clsa_arch_read(struct clsa_network *net,
     return status;
 }
 
-static clsa_status find_all(struct clsa_network *net, struct clsa_finder *f)
+clsa_status clsa_arch_find_all(struct clsa_network *net, struct clsa_finder *f)
 {
     CLSA_TRY(net->arch->find(net, f));
     return net->arch->own_index ? CLSA_OK : clsa_indexes_find(net, f);
@@ -77,7 +77,7 @@ clsa_status clsa_arch_find_tensors(struct clsa_network *net,
                                    const struct clsa_gguf *side,
                                    clsa_error *error)
 {
-    CLSA_TRY(clsa_tensors_find(net, gguf, find_all, error));
+    CLSA_TRY(clsa_tensors_find(net, gguf, clsa_arch_find_all, error));
     net->fine = clsa_network_is_fine(net);
     if (!side)
         return CLSA_OK;

@@ -55,4 +55,7 @@ clsa_status clsa_arch_find_tensors(struct clsa_network *net,
                                    const struct clsa_gguf *side,
                                    clsa_error *error);
 
+/* `find` of its architecture, and the tensors of its indexes. */
+clsa_status clsa_arch_find_all(struct clsa_network *net, struct clsa_finder *f);
+
 #endif /* CLSA_ARCH_ARCH_H */

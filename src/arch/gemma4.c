@@ -125,7 +125,7 @@ static clsa_status find_kv(struct clsa_finder *f, uint32_t i, size_t d,
     }
     CLSA_TRY(clsa_find_matrix(f, i, "attn_k", CLSA_REQUIRED, ge, d, &l->k));
     l->v = l->k; /* without a tensor of its own, before K is normed */
-    return clsa_find_matrix(f, i, "attn_v", CLSA_OPTIONAL, ge, d, &l->v);
+    return clsa_find_matrix(f, i, "attn_v", CLSA_USUAL, ge, d, &l->v);
 }
 
 static clsa_status find_input(struct clsa_finder *f, uint32_t i, size_t d,
@@ -156,7 +156,7 @@ static clsa_status find_layer(struct clsa_network *net, struct clsa_finder *f,
     CLSA_TRY(clsa_gemma_find_norms(f, i, d, l));
     if (net->layer_input)
         CLSA_TRY(find_input(f, i, d, net->layer_input, l));
-    return clsa_find_vector(f, i, "layer_output_scale", CLSA_OPTIONAL, 1,
+    return clsa_find_vector(f, i, "layer_output_scale", CLSA_USUAL, 1,
                             &l->output_scale);
 }
 

@@ -40,10 +40,13 @@ static clsa_status find_factors(struct clsa_finder *f, struct clsa_rope *rope)
     const float *brief = NULL, *wide = NULL;
     CLSA_TRY(clsa_find_factors(f, "rope_factors_short", CLSA_OPTIONAL, rope,
                                &brief));
-    if (!brief)
+    if (!brief && !f->make)
         return clsa_find_rope(f, NULL, rope);
-    CLSA_TRY(
-        clsa_find_factors(f, "rope_factors_long", CLSA_REQUIRED, rope, &wide));
+    CLSA_TRY(clsa_find_factors(f, "rope_factors_long",
+                               f->make ? CLSA_OPTIONAL : CLSA_REQUIRED, rope,
+                               &wide));
+    if (f->make)
+        return CLSA_OK;
     if (rope->long_from == 0)
         return clsa_fail(f->error, CLSA_ERR_FORMAT,
                          "%s: key 'phi3.rope.scaling.original_context_length' "

@@ -25,6 +25,7 @@ extern const struct cli_command cli_command_bench_compare;
 extern const struct cli_command cli_command_bench_decode;
 extern const struct cli_command cli_command_bench_kernels;
 extern const struct cli_command cli_command_bench_machine;
+extern const struct cli_command cli_command_bench_model;
 extern const struct cli_command cli_command_bench_prefill;
 extern const struct cli_command cli_command_bench_tokenize;
 extern const struct cli_command cli_command_convert;

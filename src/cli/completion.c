@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "clsa_bench.h"
 #include "src/cli/commands.h"
 #include "src/cli/completion.h"
 #include "src/cli/message.h"
@@ -46,6 +47,14 @@ static void print_choices(const char *start, const char *choices,
     }
 }
 
+static void print_shapes(const char *start, const char *prefix,
+                         const char *about)
+{
+    const char *name;
+    for (size_t i = 0; (name = clsa_shape_name(i)); i++)
+        print_word(start, name, strlen(name), prefix, about);
+}
+
 /* The values of an option. `prefix` is what stands before them in the word. */
 static void print_values(const struct cli_option *option, const char *start,
                          const char *prefix)
@@ -61,6 +70,8 @@ static void print_values(const struct cli_option *option, const char *start,
             print_word(start, *policy,
                        strcspn(*policy, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"), prefix,
                        option->help);
+    if (strcmp(option->argument, "SHAPE") == 0)
+        print_shapes(start, prefix, option->help);
     if (strcmp(option->argument, "LEVEL") == 0)
         for (; *level; level++)
             print_word(start, *level, strlen(*level), prefix, option->help);

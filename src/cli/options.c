@@ -238,6 +238,8 @@ void cli_options_help(const struct cli_command *command)
             printf("%sCommon options:\n", i > 0 ? "\n" : "");
         help_option(list.all[i]);
     }
+    if (command->more)
+        printf("\n%s", command->more);
 }
 
 void cli_options_version(void)
@@ -268,6 +270,26 @@ bool cli_parse_type(const char *text, const char *choices, clsa_type *type)
 {
     return choice_find(choices, text, true) &&
            clsa_type_parse(text, type, NULL) == CLSA_OK;
+}
+
+bool cli_parse_mix(const char *text, int *mix)
+{
+    static const struct {
+        const char *name;
+        clsa_mix mix;
+    } mixes[] = {
+        {"q2_k", CLSA_MIX_Q2_K},     {"q3_k_s", CLSA_MIX_Q3_K_S},
+        {"q3_k_m", CLSA_MIX_Q3_K_M}, {"q3_k_l", CLSA_MIX_Q3_K_L},
+        {"q4_k_s", CLSA_MIX_Q4_K_S}, {"q4_k_m", CLSA_MIX_Q4_K_M},
+        {"q5_k_s", CLSA_MIX_Q5_K_S}, {"q5_k_m", CLSA_MIX_Q5_K_M},
+        {"iq4_nl", CLSA_MIX_IQ4_NL}, {"iq4_xs", CLSA_MIX_IQ4_XS},
+    };
+    for (size_t i = 0; i < sizeof mixes / sizeof *mixes; i++)
+        if (strcasecmp(mixes[i].name, text) == 0) {
+            *mix = (int)mixes[i].mix;
+            return true;
+        }
+    return false;
 }
 
 static int texts_add(struct cli_texts *texts, const char *value)
@@ -313,6 +335,19 @@ static int store_type(const struct cli_command *command,
                      option->argument);
 }
 
+static int store_weights(const struct cli_command *command,
+                         const struct cli_option *option, const char *text,
+                         int *place)
+{
+    clsa_type type;
+    if (!choice_find(CLI_WEIGHT_TYPES, text, true) &&
+        cli_parse_mix(text, place))
+        return CLI_DONE;
+    CLI_TRY(store_type(command, option, text, &type));
+    *place = (int)type;
+    return CLI_DONE;
+}
+
 int cli_options_set(const struct cli_command *command,
                     const struct cli_option *option, const char *text,
                     void *options)
@@ -339,6 +374,8 @@ int cli_options_set(const struct cli_command *command,
         return CLI_DONE;
     case CLI_TYPE:
         return store_type(command, option, text, place);
+    case CLI_WEIGHTS:
+        return store_weights(command, option, text, place);
     case CLI_SIZE:
         return store_size(command, option, text, place);
     case CLI_REAL:

@@ -24,6 +24,7 @@ enum cli_kind {
     CLI_TEXTS,   /* any text, may be repeated; struct cli_texts */
     CLI_CHOICE,  /* one of the words of `argument`; const char * */
     CLI_TYPE,    /* the same in any case, names of types; clsa_type */
+    CLI_WEIGHTS, /* the same, and names of mixes; int: clsa_type or clsa_mix */
     CLI_SIZE,    /* min..max with K, M, G as powers of 1024; uint64_t */
     CLI_REAL,    /* low..high; double */
     CLI_HELP,    /* acts at once */
@@ -34,6 +35,14 @@ enum cli_kind {
 #define CLI_WEIGHT_TYPES                                                       \
     "f32|f16|bf16|q8_0|q4_0|q4_1|q5_0|q5_1|q2_k|q3_k|q4_k|q5_k|q6_k|iq4_nl|"   \
     "iq4_xs"
+
+/* Names of mixes, in the same form; some are names of types, too. */
+#define CLI_MIXES                                                              \
+    "q2_k|q3_k_s|q3_k_m|q3_k_l|q4_k_s|q4_k_m|q5_k_s|q5_k_m|iq4_nl|iq4_xs"
+
+/* Types, and those mixes whose names are no types. */
+#define CLI_TYPES_AND_MIXES                                                    \
+    CLI_WEIGHT_TYPES "|q3_k_s|q3_k_m|q3_k_l|q4_k_s|q4_k_m|q5_k_s|q5_k_m"
 
 struct cli_option {
     enum cli_kind kind;
@@ -88,8 +97,9 @@ struct cli_command {
     const char *name;  /* "eval needles" */
     const char *usage; /* what follows the name and the options */
     const char *summary;
-    bool operands;                     /* takes some, and looks at them */
-    unsigned groups;                   /* CLI_GROUP_* */
+    const char *more; /* lines of --help after the options, or NULL */
+    bool operands;    /* takes some, and looks at them */
+    unsigned groups;  /* CLI_GROUP_* */
     const struct cli_option *options;  /* own table, or NULL */
     const struct cli_option *shared;   /* one of several commands, or NULL */
     int (*run)(int argc, char **argv); /* argv[0] is the last word of name */
@@ -153,6 +163,7 @@ void cli_options_version(void);
 bool cli_parse_size(const char *text, uint64_t min, uint64_t max,
                     uint64_t *value);
 bool cli_parse_type(const char *text, const char *choices, clsa_type *type);
+bool cli_parse_mix(const char *text, int *mix);
 bool cli_parse_real(const char *text, double low, double high, double *value);
 
 #endif /* CLSA_CLI_OPTIONS_H */

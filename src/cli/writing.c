@@ -7,7 +7,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "src/base/utf8.h"
 #include "src/cli/measure.h"
@@ -125,23 +124,9 @@ static int measure(const struct cli_writing *writing,
 /* A mix or a type; a name of both means the mix. */
 static int parse_type(const char *name, int *number)
 {
-    static const struct {
-        const char *name;
-        clsa_mix mix;
-    } mixes[] = {
-        {"q2_k", CLSA_MIX_Q2_K},     {"q3_k_s", CLSA_MIX_Q3_K_S},
-        {"q3_k_m", CLSA_MIX_Q3_K_M}, {"q3_k_l", CLSA_MIX_Q3_K_L},
-        {"q4_k_s", CLSA_MIX_Q4_K_S}, {"q4_k_m", CLSA_MIX_Q4_K_M},
-        {"q5_k_s", CLSA_MIX_Q5_K_S}, {"q5_k_m", CLSA_MIX_Q5_K_M},
-        {"iq4_nl", CLSA_MIX_IQ4_NL}, {"iq4_xs", CLSA_MIX_IQ4_XS},
-    };
     clsa_type type;
-    for (size_t i = 0; i < sizeof mixes / sizeof *mixes; i++) {
-        if (strcasecmp(mixes[i].name, name) == 0) {
-            *number = (int)mixes[i].mix;
-            return CLI_DONE;
-        }
-    }
+    if (cli_parse_mix(name, number))
+        return CLI_DONE;
     if (!cli_parse_type(name, CLI_WEIGHT_TYPES, &type)) {
         cli_fail("type '%s' is not one of " CLI_WEIGHT_TYPES
                  ", nor the mix " CLI_MIXES,

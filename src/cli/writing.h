@@ -8,10 +8,6 @@
 
 #include "src/cli/options.h"
 
-/* Names of mixes, in the form of `argument`. */
-#define CLI_MIXES                                                              \
-    "q2_k|q3_k_s|q3_k_m|q3_k_l|q4_k_s|q4_k_m|q5_k_s|q5_k_m|iq4_nl|iq4_xs"
-
 struct cli_writing {
     const char *type; /* or mix; NULL: as in the source */
     struct cli_texts keep;

@@ -9,8 +9,8 @@
 #include "src/base/mem.h"
 #include "src/base/types.h"
 #include "src/base/utf8.h"
-#include "src/convert/mix.h"
 #include "src/convert/tensor_plan.h"
+#include "src/model/mix.h"
 
 struct clsa_planned_tensor *clsa_tensor_plan_add(struct clsa_tensor_plan *plan)
 {
@@ -121,51 +121,25 @@ static clsa_status kept(const struct clsa_planned_tensor *t,
     return CLSA_OK;
 }
 
-static struct clsa_format_size size_of(clsa_type type)
+static bool below_eight_bits(clsa_type type)
 {
     enum clsa_format format = CLSA_F32;
     clsa_type_format((uint32_t)type, &format);
-    return clsa_format_size(format);
+    const struct clsa_format_size size = clsa_format_size(format);
+    return size.bytes < size.values;
 }
 
-static bool below_eight_bits(clsa_type type)
-{
-    return size_of(type).bytes < size_of(type).values;
-}
-
-/* Blocks of 32 instead of 256, as llama.cpp has it. */
-static clsa_type smaller_blocks(clsa_type type)
-{
-    switch (type) {
-    case CLSA_TYPE_Q4_K:
-        return CLSA_TYPE_Q5_0;
-    case CLSA_TYPE_Q5_K:
-        return CLSA_TYPE_Q5_1;
-    case CLSA_TYPE_Q6_K:
-        return CLSA_TYPE_Q8_0;
-    default:
-        return CLSA_TYPE_IQ4_NL;
-    }
-}
-
-/* The nearest type that rows of this length can have. */
-static clsa_type fitting(clsa_type type, uint64_t cols)
-{
-    if (size_of(type).values == CLSA_K_BLOCK && cols % CLSA_K_BLOCK != 0)
-        type = smaller_blocks(type);
-    return cols % size_of(type).values != 0 ? CLSA_TYPE_F16 : type;
-}
-
-static clsa_status choose_type(const struct clsa_tensor_plan *plan,
-                               struct clsa_planned_tensor *t,
+static clsa_status choose_type(struct clsa_planned_tensor *t,
+                               const struct clsa_mix_list *list,
                                const clsa_write_options *options,
                                clsa_error *error)
 {
     bool found;
-    if (options->type == CLSA_WRITE_SAME)
+    const bool mix = clsa_mix_known(options->type);
+    if (options->type == CLSA_WRITE_SAME || (mix && clsa_mix_keeps(t->name)))
         t->wanted = clsa_format_type(t->from);
-    else if (clsa_mix_known(options->type))
-        t->wanted = clsa_mix_type(options->type, plan, t);
+    else if (mix)
+        t->wanted = clsa_mix_type(options->type, list, t->name);
     else
         t->wanted = (clsa_type)options->type;
     if (below_eight_bits(t->wanted) && strstr(t->name, ".indexer."))
@@ -173,7 +147,7 @@ static clsa_status choose_type(const struct clsa_tensor_plan *plan,
     CLSA_TRY(kept(t, options, &t->wanted, &found, error));
     if (t->dims == 1)
         t->wanted = CLSA_TYPE_F32;
-    t->type = fitting(t->wanted, t->cols);
+    t->type = clsa_mix_fitting(t->wanted, t->cols);
     if (t->type != t->wanted)
         clsa_note(options,
                   "%s: rows of %" PRIu64
@@ -181,6 +155,24 @@ static clsa_status choose_type(const struct clsa_tensor_plan *plan,
                   t->name, t->cols, clsa_type_name(t->wanted),
                   clsa_type_name(t->type));
     return CLSA_OK;
+}
+
+static clsa_status choose_types(struct clsa_tensor_plan *plan,
+                                const clsa_write_options *options,
+                                clsa_error *error)
+{
+    struct clsa_mix_list list = {.count = plan->count};
+    clsa_status status = CLSA_OK;
+    list.at = clsa_mem_calloc(plan->count, sizeof *list.at);
+    if (!list.at)
+        return clsa_fail_memory(error, "tensors", plan->count);
+    for (size_t i = 0; i < plan->count; i++)
+        list.at[i] = (struct clsa_mix_matrix){plan->tensors[i].name,
+                                              plan->tensors[i].rows};
+    for (size_t i = 0; !status && i < plan->count; i++)
+        status = choose_type(&plan->tensors[i], &list, options, error);
+    clsa_mem_free(list.at);
+    return status;
 }
 
 clsa_status clsa_tensor_plan_types(struct clsa_tensor_plan *plan,
@@ -197,9 +189,7 @@ clsa_status clsa_tensor_plan_types(struct clsa_tensor_plan *plan,
                              : "that number");
     for (size_t i = 0; i < options->keep_count; i++)
         CLSA_TRY(check_keep(plan, options->keep[i], error));
-    for (size_t i = 0; i < plan->count; i++)
-        CLSA_TRY(choose_type(plan, &plan->tensors[i], options, error));
-    return CLSA_OK;
+    return choose_types(plan, options, error);
 }
 
 uint32_t clsa_tensor_plan_file_type(const struct clsa_tensor_plan *plan,

@@ -8,7 +8,7 @@
 #ifndef CLSA_CONVERT_TENSOR_PLAN_H
 #define CLSA_CONVERT_TENSOR_PLAN_H
 
-#include "src/convert/gguf_write.h"
+#include "src/model/gguf_write.h"
 
 #define CLSA_PLANNED_NAME 96
 

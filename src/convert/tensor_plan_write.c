@@ -207,40 +207,20 @@ static uint64_t tensor_bytes(const struct clsa_planned_tensor *t)
     return t->rows * clsa_format_bytes(to, (size_t)t->cols);
 }
 
-static void put_info(struct clsa_bytes *b, const struct clsa_planned_tensor *t,
-                     uint64_t offset)
-{
-    const uint64_t size = strlen(t->name);
-    const uint64_t n = t->dims == 1 ? t->rows * t->cols : t->cols;
-    const uint32_t type = (uint32_t)t->type;
-    clsa_bytes_add(b, &size, sizeof size);
-    clsa_bytes_add(b, t->name, (size_t)size);
-    clsa_bytes_add(b, &t->dims, sizeof t->dims);
-    clsa_bytes_add(b, &n, sizeof n);
-    if (t->dims == 2)
-        clsa_bytes_add(b, &t->rows, sizeof t->rows);
-    clsa_bytes_add(b, &type, sizeof type);
-    clsa_bytes_add(b, &offset, sizeof offset);
-}
-
 static clsa_status write_header(struct writer *w, const struct clsa_keys *keys)
 {
     struct clsa_bytes b = {.data = NULL};
-    const uint32_t version = 3;
-    const uint64_t tensors = w->plan->count;
     uint64_t offset = 0;
-    clsa_bytes_add(&b, "GGUF", 4);
-    clsa_bytes_add(&b, &version, sizeof version);
-    clsa_bytes_add(&b, &tensors, sizeof tensors);
-    clsa_bytes_add(&b, &keys->count, sizeof keys->count);
-    clsa_bytes_add(&b, keys->bytes.data, keys->bytes.size);
+    clsa_gguf_begin(&b, w->plan->count, keys);
     for (size_t i = 0; i < w->plan->count; i++) {
         const struct clsa_planned_tensor *t = &w->plan->tensors[i];
-        put_info(&b, t, offset);
+        const uint64_t cols = t->dims == 1 ? t->rows * t->cols : t->cols;
+        clsa_gguf_put_tensor(&b, t->name, t->dims, t->rows, cols,
+                             (uint32_t)t->type, offset);
         offset += clsa_round_up((size_t)tensor_bytes(t), CLSA_GGUF_ALIGNMENT);
     }
     clsa_status status = CLSA_OK;
-    if (b.failed || keys->bytes.failed)
+    if (b.failed)
         status = clsa_fail_memory(w->error, "the keys of a model", b.size);
     if (!status)
         status = clsa_out_write(&w->out, b.data, b.size, w->error);

@@ -190,22 +190,47 @@ clsa_status clsa_model_open_text(struct clsa_model **model,
     return CLSA_OK;
 }
 
-static clsa_status open_random(struct clsa_model *m, const clsa_shape *shape,
-                               clsa_type type, clsa_error *error)
+/* Where a model comes from: a file, or random weights of a shape or like an
+   ordinary model, with the keys of a tokenizer or without. */
+struct source {
+    const char *path;
+    const clsa_shape *shape;
+    const char *like;
+    int type; /* of random weights, or a mix */
+    bool text;
+};
+
+static clsa_status open_like(struct clsa_model *m, const struct source *s,
+                             const struct clsa_maker *maker, clsa_error *error)
+{
+    struct clsa_like like = {.model = NULL};
+    clsa_status status =
+        clsa_like_open(&like, s->like, s->type, s->text, error);
+    if (!status)
+        status = clsa_random_open_like(&m->gguf, &m->net, &like, s->type, maker,
+                                       error);
+    clsa_like_close(&like);
+    return status;
+}
+
+static clsa_status open_random(struct clsa_model *m, const struct source *s,
+                               clsa_error *error)
 {
     static const char name[] = "random weights";
     const struct clsa_maker maker = {m->simd, m->team, &m->budget,
                                      &m->progress};
-    CLSA_TRY(clsa_random_open(&m->gguf, &m->net, shape, type, &maker, error));
+    if (s->like)
+        CLSA_TRY(open_like(m, s, &maker, error));
+    else
+        CLSA_TRY(clsa_random_open(&m->gguf, &m->net, s->shape, s->type, &maker,
+                                  error));
     CLSA_TRY(clsa_arch_find_tensors(&m->net, m->gguf, NULL, error));
     if (!(m->name = clsa_mem_dup(name, strlen(name))))
         return clsa_fail_memory(error, "a model", sizeof name);
     return CLSA_OK;
 }
 
-/* A model of a file, or of random weights where there is a shape. */
-static clsa_status open_model(clsa_model **model, const char *path,
-                              const clsa_shape *shape, clsa_type type,
+static clsa_status open_model(clsa_model **model, const struct source *source,
                               const clsa_model_options *options,
                               clsa_error *error)
 {
@@ -218,8 +243,9 @@ static clsa_status open_model(clsa_model **model, const char *path,
         options = &defaults;
     clsa_status status = open_machine(m, options, error);
     if (status == CLSA_OK)
-        status = shape ? open_random(m, shape, type, error)
-                       : open_file(m, path, options->index, error);
+        status = source->path
+                     ? open_file(m, source->path, options->index, error)
+                     : open_random(m, source, error);
     if (status) {
         clsa_model_close(m);
         return status;
@@ -233,14 +259,32 @@ clsa_status clsa_model_open(clsa_model **model, const char *path,
                             const clsa_model_options *options,
                             clsa_error *error)
 {
-    return open_model(model, path, NULL, CLSA_TYPE_F32, options, error);
+    const struct source source = {.path = path};
+    return open_model(model, &source, options, error);
 }
 
 clsa_status clsa_model_random(clsa_model **model, const clsa_shape *shape,
-                              clsa_type type, const clsa_model_options *options,
+                              int type, const clsa_model_options *options,
                               clsa_error *error)
 {
-    return open_model(model, NULL, shape, type, options, error);
+    const struct source source = {.shape = shape, .type = type};
+    return open_model(model, &source, options, error);
+}
+
+clsa_status clsa_model_random_like(clsa_model **model, const char *shape,
+                                   int type, const clsa_model_options *options,
+                                   clsa_error *error)
+{
+    const struct source source = {.like = shape, .type = type};
+    return open_model(model, &source, options, error);
+}
+
+clsa_status clsa_model_random_file(struct clsa_model **model, const char *shape,
+                                   int type, const clsa_model_options *options,
+                                   clsa_error *error)
+{
+    const struct source source = {.like = shape, .type = type, .text = true};
+    return open_model(model, &source, options, error);
 }
 
 void clsa_model_close(clsa_model *model)

@@ -59,4 +59,10 @@ clsa_status clsa_model_open_side(struct clsa_gguf **side, const char *path,
 clsa_status clsa_model_open_text(struct clsa_model **model,
                                  struct clsa_gguf *gguf, clsa_error *error);
 
+/* clsa_model_random_like with the keys of a tokenizer, as it would be in a
+   file, whose bytes its `gguf` has. */
+clsa_status clsa_model_random_file(struct clsa_model **model, const char *shape,
+                                   int type, const clsa_model_options *options,
+                                   clsa_error *error);
+
 #endif /* CLSA_ENGINE_MODEL_H */

@@ -69,13 +69,6 @@ static clsa_status look_up(struct clsa_finder *f, const char *name,
     return check_shape(f, t, rows, cols);
 }
 
-static clsa_status make(const struct clsa_finder *f, const char *name,
-                        enum clsa_presence presence, size_t rows, size_t cols)
-{
-    return presence == CLSA_OPTIONAL ? CLSA_OK
-                                     : f->make(f->maker, name, rows, cols);
-}
-
 clsa_status clsa_find_matrix(struct clsa_finder *f, uint32_t layer,
                              const char *role, enum clsa_presence presence,
                              size_t rows, size_t cols,
@@ -86,7 +79,7 @@ clsa_status clsa_find_matrix(struct clsa_finder *f, uint32_t layer,
     char name[NAME_SIZE];
     make_name(name, layer, role, "weight");
     if (f->make)
-        return make(f, name, presence, rows, cols);
+        return f->make(f->maker, name, presence, rows, cols);
     CLSA_TRY(look_up(f, name, presence, rows, cols, &t, &format));
     if (t)
         *matrix = (struct clsa_matrix){format, rows, cols, t->data};
@@ -123,7 +116,7 @@ static clsa_status find_floats(struct clsa_finder *f, const char *name,
     enum clsa_format format = CLSA_F32;
     *tensor = NULL;
     if (f->make)
-        return make(f, name, presence, 0, n);
+        return f->make(f->maker, name, presence, 0, n);
     CLSA_TRY(look_up(f, name, presence, 1, n, tensor, &format));
     if (!*tensor)
         return CLSA_OK;

@@ -16,7 +16,8 @@
 
 #define CLSA_NO_LAYER UINT32_MAX
 
-/* USUAL: optional in a file, but models of random weights have it. */
+/* USUAL: optional in a file, but models of random weights have it. What is
+   OPTIONAL these have if it is said so. */
 enum clsa_presence { CLSA_REQUIRED, CLSA_OPTIONAL, CLSA_USUAL };
 
 struct clsa_finder {
@@ -26,8 +27,8 @@ struct clsa_finder {
     struct clsa_simd simd; /* scalar kernels: formats to float */
     clsa_error *error;
     /* Random weights: called for each tensor; rows 0: a vector [cols]. */
-    clsa_status (*make)(void *maker, const char *name, size_t rows,
-                        size_t cols);
+    clsa_status (*make)(void *maker, const char *name,
+                        enum clsa_presence presence, size_t rows, size_t cols);
     void *maker;
 };
 

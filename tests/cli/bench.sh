@@ -67,3 +67,13 @@ clsa bench prefill --shape $small --tokens 64 -t 1 -q --prefill own --json >p.js
 grep -oE '"[a-z0-9_]+":' p.json | tr -d '\n' && echo
 grep -oE '"(shape|type|tokens|threads|path)": [^,]*, ' p.json | tr -d '\n' && echo
 grep -oE '"(ms|gflops|gemm_peak_gflops|gemm_share)": (-|0(\.0)?[,}]).*' p.json
+like=qwen3-0.6b,block_count=2,embedding_length=64,feed_forward_length=64,vocab=300
+clsa bench decode --shape $like,softcap=1 --depth 1
+clsa bench decode --shape $like,vocab --depth 1
+clsa bench decode --shape $like --type q4_k_m --depth 64 -t 1 -q |
+    awk '{ print $1, $2, $3 }'
+clsa bench model
+clsa bench model --shape tiny -o like.gguf
+clsa bench model --shape $like --type q4_k_m -o like.gguf -t 1
+clsa info -m like.gguf | grep -E '^(name|layers|vocab|check)'
+clsa tokenize -m like.gguf 'aa bead'

@@ -15,7 +15,7 @@
 
 #include "src/base/mem.h"
 #include "src/base/utf8.h"
-#include "src/convert/gguf_write.h"
+#include "src/model/gguf_write.h"
 #include "src/model/normalize.h"
 #include "src/model/tokenizer.h"
 #include "tests/fuzz/fuzz.h"

@@ -18,13 +18,11 @@
 #include "src/cli/message.h"
 #include "src/cli/signals.h"
 
-static const struct cli_command *const kinds[] = {&cli_command_bench_machine,
-                                                  &cli_command_bench_kernels,
-                                                  &cli_command_bench_decode,
-                                                  &cli_command_bench_prefill,
-                                                  &cli_command_bench_compare,
-                                                  &cli_command_bench_tokenize,
-                                                  NULL};
+static const struct cli_command *const kinds[] = {
+    &cli_command_bench_machine, &cli_command_bench_kernels,
+    &cli_command_bench_decode,  &cli_command_bench_prefill,
+    &cli_command_bench_compare, &cli_command_bench_tokenize,
+    &cli_command_bench_model,   NULL};
 
 static int bench_run_kind(int argc, char **argv)
 {
@@ -69,7 +67,7 @@ int cli_bench_simd(const struct cli_common *common, const char **level)
 
 int cli_bench_check_model(const struct cli_command *self,
                           const struct cli_common *common, const char *shape,
-                          clsa_type type)
+                          int type)
 {
     if (shape && common->model)
         return cli_usage(self, "give either --shape or -m FILE");
@@ -81,15 +79,14 @@ int cli_bench_check_model(const struct cli_command *self,
 
 int cli_bench_open_model(const struct cli_command *self,
                          const struct cli_common *common, const char *shape,
-                         clsa_type type, clsa_model **model, const char **name)
+                         int type, clsa_model **model, const char **name)
 {
     if (!shape) {
         *name = cli_model_path(common);
         return cli_model_open(common, model);
     }
     *name = shape;
-    clsa_shape sizes;
-    CLI_TRY(cli_shape_parse(self, shape, &sizes));
-    return cli_shape_open(common, &sizes,
-                          type == BENCH_NO_TYPE ? CLSA_TYPE_Q8_0 : type, model);
+    return cli_shape_open(self, common, shape,
+                          type == BENCH_NO_TYPE ? (int)CLSA_TYPE_Q8_0 : type,
+                          model);
 }

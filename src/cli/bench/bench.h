@@ -19,15 +19,17 @@ int cli_bench_simd(const struct cli_common *common, const char **level);
 /* Of --type where it is not given: index keys have it, weights never. */
 #define BENCH_NO_TYPE CLSA_TYPE_I8
 
+#define BENCH_SHAPE_HELP "random weights: tiny, 1b, llama-3.2-1b, KEY=V,..."
+
 /* What goes together of --shape, --type and -m FILE. */
 int cli_bench_check_model(const struct cli_command *self,
                           const struct cli_common *common, const char *shape,
-                          clsa_type type);
+                          int type);
 
 /* Random weights of --shape and --type, or the model file; *name is what the
    results call it. */
 int cli_bench_open_model(const struct cli_command *self,
                          const struct cli_common *common, const char *shape,
-                         clsa_type type, clsa_model **model, const char **name);
+                         int type, clsa_model **model, const char **name);
 
 #endif /* CLSA_CLI_BENCH_H */

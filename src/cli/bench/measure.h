@@ -6,6 +6,7 @@
 #ifndef CLSA_CLI_BENCH_MEASURE_H
 #define CLSA_CLI_BENCH_MEASURE_H
 
+#include "src/cli/bench/bench.h"
 #include "src/cli/bench/cost.h"
 #include "src/cli/library.h"
 #include "src/cli/memory_plan.h"
@@ -76,7 +77,7 @@ int bench_decode_command(const struct cli_command *self, int argc, char **argv);
 struct decode_options {
     struct cli_common common;
     const char *shape, *depth, *batch, *fill, *budgets, *csv, *plot;
-    clsa_type type;
+    int type; /* or mix */
     uint64_t steps;
     bool profile; /* of bench decode */
 };
@@ -86,12 +87,12 @@ struct decode_options {
     {.kind = CLI_TEXT,                                                         \
      .name = "shape",                                                          \
      .argument = "SHAPE",                                                      \
-     .help = "random weights: tiny, 1b, 3b or KEY=V,...",                      \
+     .help = BENCH_SHAPE_HELP,                                                 \
      .offset = offsetof(struct decode_options, shape)},                        \
-        {.kind = CLI_TYPE,                                                     \
+        {.kind = CLI_WEIGHTS,                                                  \
          .name = "type",                                                       \
-         .argument = CLI_WEIGHT_TYPES,                                         \
-         .help = "type of random weights; default: q8_0",                      \
+         .argument = CLI_TYPES_AND_MIXES,                                      \
+         .help = "type or mix of random weights; default: q8_0",               \
          .offset = offsetof(struct decode_options, type)},                     \
         {.kind = CLI_TEXT,                                                     \
          .name = "depth",                                                      \

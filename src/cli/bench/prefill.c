@@ -32,19 +32,19 @@ enum {
 struct prefill_options {
     struct cli_common common;
     const char *shape, *tokens;
-    clsa_type type;
+    int type;
 };
 
 static const struct cli_option prefill_table[] = {
     {.kind = CLI_TEXT,
      .name = "shape",
      .argument = "SHAPE",
-     .help = "random weights: tiny, 1b, 3b or KEY=V,...",
+     .help = BENCH_SHAPE_HELP,
      .offset = offsetof(struct prefill_options, shape)},
-    {.kind = CLI_TYPE,
+    {.kind = CLI_WEIGHTS,
      .name = "type",
-     .argument = CLI_WEIGHT_TYPES,
-     .help = "type of random weights; default: q8_0",
+     .argument = CLI_TYPES_AND_MIXES,
+     .help = "type or mix of random weights; default: q8_0",
      .offset = offsetof(struct prefill_options, type)},
     {.kind = CLI_TEXT,
      .name = "tokens",

@@ -103,7 +103,8 @@ static int set_pair(const struct cli_command *command, clsa_shape *shape,
     const size_t key = find_key(pair);
     if (key == KEYS)
         return cli_usage(command,
-                         "--shape: '%s': give tiny, 1b or 3b first, then "
+                         "--shape: '%s': give tiny, 1b, 3b or an ordinary "
+                         "model of clsa-bench(1) first, then "
                          "KEY=V with KEY d, self, cross, h, g, e, f, window, "
                          "index, k, vocab, tied",
                          pair);
@@ -152,14 +153,40 @@ uint64_t cli_shape_bytes(const clsa_shape *s, clsa_type type)
     return bytes < 0x1p62 ? (uint64_t)bytes : (uint64_t)1 << 62;
 }
 
-int cli_shape_open(const struct cli_common *common, const clsa_shape *shape,
-                   clsa_type type, clsa_model **model)
+bool cli_shape_is_like(const char *text)
 {
-    CLI_TRY(cli_machine_fits("random weights", cli_shape_bytes(shape, type)));
+    const size_t size = strcspn(text, ",");
+    const char *name;
+    for (size_t i = 0; (name = clsa_shape_name(i)); i++)
+        if (strlen(name) == size && memcmp(name, text, size) == 0)
+            return true;
+    return false;
+}
+
+/* Of a mix, more than it takes. */
+static int check_memory(const clsa_shape *shape, int type)
+{
+    const bool mix = !clsa_type_name((clsa_type)type);
+    return cli_machine_fits(
+        "random weights",
+        cli_shape_bytes(shape, mix ? CLSA_TYPE_Q6_K : (clsa_type)type));
+}
+
+int cli_shape_open(const struct cli_command *command,
+                   const struct cli_common *common, const char *text, int type,
+                   clsa_model **model)
+{
+    const bool like = cli_shape_is_like(text);
     clsa_model_options options;
-    cli_model_options(common, &options);
+    clsa_shape shape;
     clsa_error error;
-    if (clsa_model_random(model, shape, type, &options, &error) != CLSA_OK)
-        return cli_fail_option(&error);
-    return CLI_DONE;
+    if (!like) {
+        CLI_TRY(cli_shape_parse(command, text, &shape));
+        CLI_TRY(check_memory(&shape, type));
+    }
+    cli_model_options(common, &options);
+    const clsa_status status =
+        like ? clsa_model_random_like(model, text, type, &options, &error)
+             : clsa_model_random(model, &shape, type, &options, &error);
+    return status == CLSA_OK ? CLI_DONE : cli_fail_option(&error);
 }

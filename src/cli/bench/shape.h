@@ -19,8 +19,13 @@ int cli_shape_parse(const struct cli_command *command, const char *text,
 /* Bytes of its weights, all matrices of one type. */
 uint64_t cli_shape_bytes(const clsa_shape *shape, clsa_type type);
 
-/* A model of random weights, of the threads and level of the options. */
-int cli_shape_open(const struct cli_common *common, const clsa_shape *shape,
-                   clsa_type type, clsa_model **model);
+/* Whether the text begins with the name of an ordinary model. */
+bool cli_shape_is_like(const char *text);
+
+/* A model of random weights like an ordinary model, or of such sizes; of the
+   threads and level of the options. */
+int cli_shape_open(const struct cli_command *command,
+                   const struct cli_common *common, const char *text, int type,
+                   clsa_model **model);
 
 #endif /* CLSA_CLI_SHAPE_H */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Keys of a GGUF file. */
+/* Keys and infos of a GGUF file. */
 #include <string.h>
 
 #include "src/base/mem.h"
-#include "src/convert/gguf_write.h"
+#include "src/model/gguf_write.h"
 
 void clsa_bytes_add(struct clsa_bytes *bytes, const void *data, size_t size)
 {
@@ -110,4 +110,31 @@ void clsa_keys_copy(struct clsa_keys *keys, const struct clsa_gguf_key *key)
     }
     clsa_bytes_add(&keys->bytes, key->data,
                    value_bytes(type, key->count, key->data));
+}
+
+void clsa_gguf_begin(struct clsa_bytes *bytes, uint64_t tensors,
+                     const struct clsa_keys *keys)
+{
+    const uint32_t version = 3;
+    clsa_bytes_add(bytes, "GGUF", 4);
+    clsa_bytes_add(bytes, &version, sizeof version);
+    clsa_bytes_add(bytes, &tensors, sizeof tensors);
+    clsa_bytes_add(bytes, &keys->count, sizeof keys->count);
+    clsa_bytes_add(bytes, keys->bytes.data, keys->bytes.size);
+    bytes->failed |= keys->bytes.failed;
+}
+
+void clsa_gguf_put_tensor(struct clsa_bytes *bytes, const char *name,
+                          uint32_t dims, uint64_t rows, uint64_t cols,
+                          uint32_t type, uint64_t offset)
+{
+    const uint64_t size = strlen(name);
+    clsa_bytes_add(bytes, &size, sizeof size);
+    clsa_bytes_add(bytes, name, (size_t)size);
+    clsa_bytes_add(bytes, &dims, sizeof dims);
+    clsa_bytes_add(bytes, &cols, sizeof cols);
+    if (dims == 2)
+        clsa_bytes_add(bytes, &rows, sizeof rows);
+    clsa_bytes_add(bytes, &type, sizeof type);
+    clsa_bytes_add(bytes, &offset, sizeof offset);
 }

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/convert/mix.h"
+#include "src/base/types.h"
+#include "src/model/mix.h"
 
 /* Mixes have the numbers of general.file_type from here on. */
 #define FIRST 1000
@@ -65,13 +66,13 @@ static bool is_value(const char *role)
     return strcmp(role, "attn_v") == 0 || strcmp(role, "attn_qkv") == 0;
 }
 
-static struct rank rank_of(const struct clsa_tensor_plan *plan, long layer)
+static struct rank rank_of(const struct clsa_mix_list *list, long layer)
 {
     struct rank r = {.layer = layer};
-    for (size_t i = 0; i < plan->count; i++) {
+    for (size_t i = 0; i < list->count; i++) {
         char role[32];
         long other;
-        if (!place_of(plan->tensors[i].name, &other, role))
+        if (!place_of(list->at[i].name, &other, role))
             continue;
         if (r.layers <= other)
             r.layers = other + 1;
@@ -83,22 +84,22 @@ static struct rank rank_of(const struct clsa_tensor_plan *plan, long layer)
     return r;
 }
 
-static uint64_t rows_of(const struct clsa_tensor_plan *plan, long layer,
+static uint64_t rows_of(const struct clsa_mix_list *list, long layer,
                         const char *role)
 {
-    char name[CLSA_PLANNED_NAME];
+    char name[80];
     snprintf(name, sizeof name, "blk.%ld.%s.weight", layer, role);
-    for (size_t i = 0; i < plan->count; i++)
-        if (strcmp(plan->tensors[i].name, name) == 0)
-            return plan->tensors[i].rows;
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(list->at[i].name, name) == 0)
+            return list->at[i].rows;
     return 0;
 }
 
 /* Query heads to a KV head. */
-static bool many_share(const struct clsa_tensor_plan *plan, long layer)
+static bool many_share(const struct clsa_mix_list *list, long layer)
 {
-    const uint64_t k = rows_of(plan, layer, "attn_k");
-    return k != 0 && rows_of(plan, layer, "attn_q") / k >= 4;
+    const uint64_t k = rows_of(list, layer, "attn_k");
+    return k != 0 && rows_of(list, layer, "attn_q") / k >= 4;
 }
 
 /* The first and the last eighth, and every third between them. */
@@ -183,35 +184,88 @@ static clsa_type of_fused(int mix, clsa_type type)
     }
 }
 
-/* The matrix that logits are computed with. */
-static bool is_output(const struct clsa_tensor_plan *plan, const char *name)
+static bool has(const struct clsa_mix_list *list, const char *name)
 {
-    if (strcmp(name, "output.weight") == 0)
-        return true;
-    if (strcmp(name, "token_embd.weight") != 0)
-        return false;
-    for (size_t i = 0; i < plan->count; i++)
-        if (strcmp(plan->tensors[i].name, "output.weight") == 0)
-            return false;
-    return true;
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(list->at[i].name, name) == 0)
+            return true;
+    return false;
 }
 
-clsa_type clsa_mix_type(int mix, const struct clsa_tensor_plan *plan,
-                        const struct clsa_planned_tensor *t)
+/* The matrix that logits are computed with; and, where that is the embedding,
+   the embeddings of single layers. */
+static bool is_output(const struct clsa_mix_list *list, const char *name)
+{
+    static const char output[] = "output.weight";
+    if (strcmp(name, output) == 0)
+        return true;
+    return (strcmp(name, "token_embd.weight") == 0 ||
+            strcmp(name, "per_layer_token_embd.weight") == 0) &&
+           !has(list, output);
+}
+
+/* Values of models of 80 layers whose query heads share KV heads are small
+   beside the rest. */
+static clsa_type of_few_values(const struct rank *r, bool shared,
+                               clsa_type type)
+{
+    const bool few = type == CLSA_TYPE_Q3_K || type == CLSA_TYPE_Q4_K;
+    return few && shared && r->layers == 80 ? CLSA_TYPE_Q5_K : type;
+}
+
+clsa_type clsa_mix_type(int mix, const struct clsa_mix_list *list,
+                        const char *name)
 {
     const clsa_type type = find(mix)->type;
     char role[32];
     long layer;
-    if (is_output(plan, t->name))
+    if (is_output(list, name))
         return CLSA_TYPE_Q6_K;
-    if (!place_of(t->name, &layer, role))
+    if (!place_of(name, &layer, role))
         return type;
-    const struct rank r = rank_of(plan, layer);
+    const struct rank r = rank_of(list, layer);
+    const bool shared = many_share(list, layer);
     if (strcmp(role, "attn_v") == 0)
-        return of_values(mix, &r, many_share(plan, layer), type);
+        return of_few_values(&r, shared, of_values(mix, &r, shared, type));
     if (strcmp(role, "ffn_down") == 0)
         return of_ffn_down(mix, &r, type);
     if (strcmp(role, "attn_output") == 0)
         return of_attn_output(mix, type);
     return strcmp(role, "attn_qkv") == 0 ? of_fused(mix, type) : type;
+}
+
+bool clsa_mix_keeps(const char *name)
+{
+    return strcmp(name, "per_layer_model_proj.weight") == 0;
+}
+
+/* ---------------------------------------------------------------- fallbacks */
+
+static struct clsa_format_size size_of(clsa_type type)
+{
+    enum clsa_format format = CLSA_F32;
+    clsa_type_format((uint32_t)type, &format);
+    return clsa_format_size(format);
+}
+
+/* Blocks of 32 instead of 256, as llama.cpp has it. */
+static clsa_type smaller_blocks(clsa_type type)
+{
+    switch (type) {
+    case CLSA_TYPE_Q4_K:
+        return CLSA_TYPE_Q5_0;
+    case CLSA_TYPE_Q5_K:
+        return CLSA_TYPE_Q5_1;
+    case CLSA_TYPE_Q6_K:
+        return CLSA_TYPE_Q8_0;
+    default:
+        return CLSA_TYPE_IQ4_NL;
+    }
+}
+
+clsa_type clsa_mix_fitting(clsa_type type, uint64_t cols)
+{
+    if (size_of(type).values == CLSA_K_BLOCK && cols % CLSA_K_BLOCK != 0)
+        type = smaller_blocks(type);
+    return cols % size_of(type).values != 0 ? CLSA_TYPE_F16 : type;
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * gguf_write: the keys of a GGUF v3 file in memory.
+ * gguf_write: the keys and the start of a GGUF v3 file in memory. src/convert
+ * writes files with them, src/arch makes models of random weights.
  */
-#ifndef CLSA_CONVERT_GGUF_WRITE_H
-#define CLSA_CONVERT_GGUF_WRITE_H
+#ifndef CLSA_MODEL_GGUF_WRITE_H
+#define CLSA_MODEL_GGUF_WRITE_H
 
 #include "src/model/gguf.h"
 
@@ -40,4 +41,14 @@ void clsa_keys_string(struct clsa_keys *keys, const char *text, size_t size);
 /* A key of another file, as it is. */
 void clsa_keys_copy(struct clsa_keys *keys, const struct clsa_gguf_key *key);
 
-#endif /* CLSA_CONVERT_GGUF_WRITE_H */
+/* The start of a file: all before the infos of its tensors. */
+void clsa_gguf_begin(struct clsa_bytes *bytes, uint64_t tensors,
+                     const struct clsa_keys *keys);
+
+/* The info of the next tensor: a vector [cols] if `dims` is 1, else a matrix
+   [rows][cols]; offset from the start of the tensors' data. */
+void clsa_gguf_put_tensor(struct clsa_bytes *bytes, const char *name,
+                          uint32_t dims, uint64_t rows, uint64_t cols,
+                          uint32_t type, uint64_t offset);
+
+#endif /* CLSA_MODEL_GGUF_WRITE_H */
