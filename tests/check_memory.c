@@ -282,10 +282,11 @@ static void use_session(clsa_model *model, clsa_session *session,
     TRY(clsa_session_save(session, in_folder("s"), &error));
     TRY(clsa_session_load(&both[1], model, in_folder("s"), options, &error));
     TRY(clsa_batch_append(both, ids, 2, &error));
-    TRY(clsa_session_set_attention(both[0], "window:5", &error));
+    clsa_model_get_info(model, &info, sizeof info);
+    TRY(clsa_session_set_attention(
+        both[0], info.caches > 0 ? "window:5" : "dense", &error));
     TRY(clsa_session_truncate(both[0], 10, &error));
     TRY(clsa_session_append(both[0], ids, 3, NULL, &error));
-    clsa_model_get_info(model, &info, sizeof info);
     MUST(info.vocab <= 512, "vocabulary of %u", info.vocab);
     memcpy(logits, clsa_session_logits(both[0]), info.vocab * sizeof *logits);
     clsa_session_close(both[0]);
@@ -317,10 +318,45 @@ static void job_sessions(void)
     run_sessions("good-clsa.gguf");
 }
 
-/* Shared K and V, heads of two sizes, inputs of each layer. */
-static void job_gemma4(void)
+/* Small models of the ordinary architectures. */
+static const char *const archs[] = {"llama",  "mistral",     "qwen2",
+                                    "qwen3",  "smollm3",     "phi3",
+                                    "gemma2", "gemma3_text", "gemma4_text"};
+
+#define ARCHS (sizeof archs / sizeof *archs)
+
+static const char *seed_of(const char *arch)
 {
-    run_sessions("../fuzz/corpus/gguf/seed-gemma4_text");
+    static char name[80];
+    snprintf(name, sizeof name, "../fuzz/corpus/gguf/seed-%s", arch);
+    return name;
+}
+
+static const char *arch; /* of the next job */
+
+static void job_arch(void)
+{
+    run_sessions(seed_of(arch));
+}
+
+/* Keys and tensors of an ordinary model, in memory and in a file. */
+static void job_like(void)
+{
+    static const char shape[] =
+        "llama-3.2-1b,block_count=2,embedding_length=32,vocab=300"
+        ",feed_forward_length=32,attention.head_count=2"
+        ",attention.head_count_kv=1,attention.indexer.layers=1*1"
+        ",attention.indexer.key_length=8,attention.indexer.top_k=4";
+    clsa_model *model;
+    clsa_model_options options;
+    clsa_write_options how;
+    clsa_model_options_init(&options);
+    clsa_write_options_init(&how);
+    options.threads = how.threads = 1;
+    TRY(clsa_model_random_like(&model, shape, CLSA_MIX_Q4_K_M, &options,
+                               &error));
+    clsa_model_close(model);
+    TRY(clsa_write_random(shape, in_folder("out"), &how, &error));
 }
 
 static void job_retention(void)
@@ -512,16 +548,11 @@ static void check_reach(int (*how_far)(uint64_t limit))
 
 static void check_limits(void)
 {
-    static const char *const archs[] = {"llama",  "mistral",     "qwen2",
-                                        "qwen3",  "smollm3",     "phi3",
-                                        "gemma2", "gemma3_text", "gemma4_text"};
     check_reach(reach);
     check_reach(reach_logits);
     repeats = 2;
-    for (size_t i = 0; i < sizeof archs / sizeof *archs; i++) {
-        char name[80];
-        snprintf(name, sizeof name, "../fuzz/corpus/gguf/seed-%s", archs[i]);
-        limited = name;
+    for (size_t i = 0; i < ARCHS; i++) {
+        limited = seed_of(archs[i]);
         check_reach(reach);
     }
 }
@@ -531,7 +562,7 @@ static const struct {
     const char *name;
 } jobs[] = {{job_words, "words"},       {job_random, "random"},
             {job_sessions, "sessions"}, {job_retention, "retention"},
-            {job_gemma4, "gemma4"},     {job_prompt, "prompt"},
+            {job_like, "like"},         {job_prompt, "prompt"},
             {job_convert, "convert"},   {job_convert_gemma, "convert gemma"},
             {job_quantize, "quantize"}};
 
@@ -544,6 +575,10 @@ int main(void)
     MUST(mkdtemp(folder), "no folder %s", folder);
     for (size_t i = 0; i < sizeof jobs / sizeof *jobs; i++)
         refuse_each(jobs[i].run, jobs[i].name);
+    for (size_t i = 0; i < ARCHS; i++) {
+        arch = archs[i];
+        refuse_each(job_arch, arch);
+    }
     check_limits();
     unlink(in_folder("s"));
     unlink(in_folder("out"));

@@ -5,6 +5,7 @@
  * else tokenizer.tiktoken) and tokenizer_config.json. The tensors are good;
  * since few configurations fit them, the tokenizer is read by itself, too.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,20 +43,23 @@ static int has(const uint8_t *text, size_t n, const char *word)
 /* Tensors that fit the kind of network which the configuration names. */
 static void put_tensors(const uint8_t *config, size_t n)
 {
-    static const char *const files[] = {"../fuzz/folder/model.safetensors",
-                                        "../fuzz/qwen3/model.safetensors",
-                                        "../fuzz/gemma/model.safetensors"};
-    static size_t ready;
-    const size_t wanted = has(config, n, "gemma")   ? 2
-                          : has(config, n, "qwen3") ? 1
-                                                    : 0;
+    static const char *const kinds[] = {
+        "gemma4_text", "gemma3_text", "gemma2", "qwen3", "qwen2",
+        "smollm3",     "mistral",     "phi3",   "llama", NULL};
+    static const char *const *ready;
+    const char *const *kind = kinds;
+    char name[80] = "../fuzz/folder/model.safetensors";
     size_t size;
-    if (ready == wanted + 1)
+    while (*kind && !has(config, n, *kind))
+        kind++;
+    if (ready == kind)
         return;
-    uint8_t *data = fuzz_load(files[wanted], &size);
+    if (*kind)
+        snprintf(name, sizeof name, "../fuzz/tensors/%s", *kind);
+    uint8_t *data = fuzz_load(name, &size);
     fuzz_write("model.safetensors", data, size);
     free(data);
-    ready = wanted + 1;
+    ready = kind;
 }
 
 static void read_tokenizer(const clsa_write_options *options)

@@ -289,13 +289,15 @@ def folder(top, config, words, tensors):
 def ordinary(program):
     """Configurations, and model files that come of them."""
     words = json.dumps(tokenizer_json())
+    os.makedirs(os.path.join(HERE, 'tensors'), exist_ok=True)
     for kind in ORDINARY:
         data = json.dumps(ordinary_config(kind))
         parts = (data, words, safetensors(ordinary_tensors(kind), 'F16'))
-        whole = kind in ('qwen3', 'gemma3_text')
-        if whole:
+        if kind in ('qwen3', 'gemma3_text'):
             folder(os.path.join(HERE, kind[:5]), *parts)
-        seed('folder', kind, data + '\0' + (words if whole else '{}'))
+        with open(os.path.join(HERE, 'tensors', kind), 'wb') as f:
+            f.write(parts[2])
+        seed('folder', kind, data + '\0' + words)
         with tempfile.TemporaryDirectory() as top:
             folder(top, *parts)
             made = os.path.join(top, 'model')
@@ -306,6 +308,27 @@ def ordinary(program):
     nested = dict(model_type='gemma3', vision_config={},
                   text_config=ordinary_config('gemma3_text'))
     seed('folder', 'nested', json.dumps(nested) + '\0{}')
+
+
+INDEX = ('llama-3.2-1b,block_count=2,embedding_length=16,vocab=280,'
+         'feed_forward_length=16,attention.head_count=2,'
+         'attention.head_count_kv=1,attention.key_length=8,'
+         'attention.value_length=8,rope.dimension_count=8,'
+         'attention.indexer.layers=1*1,attention.indexer.key_length=8,'
+         'attention.indexer.head_count=2,attention.indexer.top_k=6,'
+         'attention.indexer.sink_rows=1,attention.indexer.recent_rows=2,'
+         'attention.indexer.first_window=4,attention.anchor_layers=0*1')
+
+
+def index(program):
+    """An ordinary model with an index, and anchors."""
+    with tempfile.TemporaryDirectory() as top:
+        made = os.path.join(top, 'model')
+        subprocess.run([program, 'bench', 'model', '-q', '--shape', INDEX,
+                        '--type', 'f16', '-o', made], check=True,
+                       stdout=subprocess.DEVNULL)
+        with open(made, 'rb') as f:
+            seed('gguf', 'index', f.read())
 
 
 def folders():
@@ -383,6 +406,7 @@ def main():
     models()
     folders()
     ordinary(sys.argv[1])
+    index(sys.argv[1])
     sessions(sys.argv[1])
     templates()
     tokenizers()
