@@ -132,7 +132,8 @@ static void print_check(const clsa_model *model)
                "zero", zero);
 }
 
-static void print_text(const char *path, clsa_model *model)
+/* `hash`: the fingerprint as well, for which all of the file is read. */
+static void print_text(const char *path, clsa_model *model, bool hash)
 {
     clsa_model_info info;
     clsa_model_get_info(model, &info, sizeof info);
@@ -147,8 +148,9 @@ static void print_text(const char *path, clsa_model *model)
     printf("%-12s %-12s policy by default\n", "attention", info.attention);
     if (info.index_file[0] != '\0')
         printf("%-12s %s\n", "index_file", shown(info.index_file, line));
-    printf("%-12s %016" PRIx64 "\n", "fingerprint",
-           clsa_model_fingerprint(model));
+    if (hash)
+        printf("%-12s %016" PRIx64 "\n", "fingerprint",
+               clsa_model_fingerprint(model));
     print_check(model);
     print_metadata(model);
     print_tensors(model);
@@ -202,21 +204,26 @@ static json_t *end_list(const clsa_model *model)
     return list;
 }
 
-static int print_json(const char *path, clsa_model *model)
+static void add_fingerprint(json_t *object, clsa_model *model)
+{
+    char text[17];
+    snprintf(text, sizeof text, "%016" PRIx64, clsa_model_fingerprint(model));
+    json_object_set_new(object, "fingerprint", json_string(text));
+}
+
+static int print_json(const char *path, clsa_model *model, bool hash)
 {
     clsa_model_info info;
     clsa_model_get_info(model, &info, sizeof info);
     struct field fields[FIELDS];
     fill_fields(&info, fields);
-    char fingerprint[17];
-    snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64,
-             clsa_model_fingerprint(model));
-    json_t *object =
-        json_pack("{so so ss so ss sI sI sb}", "file", cli_json_text(path),
-                  "name", cli_json_text(info.name), "attention", info.attention,
-                  "index_file", cli_json_text(info.index_file), "fingerprint",
-                  fingerprint, "bos", (json_int_t)info.bos, "eos",
-                  (json_int_t)info.eos, "add_bos", info.add_bos);
+    json_t *object = json_pack(
+        "{so so ss so sI sI sb}", "file", cli_json_text(path), "name",
+        cli_json_text(info.name), "attention", info.attention, "index_file",
+        cli_json_text(info.index_file), "bos", (json_int_t)info.bos, "eos",
+        (json_int_t)info.eos, "add_bos", info.add_bos);
+    if (hash)
+        add_fingerprint(object, model);
     json_object_set_new(object, "eog", end_list(model));
     for (size_t i = 0; i < FIELDS; i++)
         json_object_set_new(object, fields[i].name,
@@ -235,9 +242,9 @@ static int info_file(const struct info_options *options)
     if (options->plan)
         status = cli_memory_plan_print(&options->common, model, options->batch);
     else if (options->common.json)
-        status = print_json(path, model);
+        status = print_json(path, model, options->common.verbose);
     else
-        print_text(path, model);
+        print_text(path, model, options->common.verbose);
     clsa_model_close(model);
     return status;
 }

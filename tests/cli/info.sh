@@ -3,6 +3,7 @@
 clsa info | sed -E 's/^([a-z]+) .*/\1/'
 clsa info --json | grep -oE '"[a-z_]+": ' | tr -d '\n' && echo
 clsa info model.gguf | sed -n '1,/^check/p'
+clsa info -v -m model.gguf 2>/dev/null | grep fingerprint
 clsa info -m model.gguf --json | grep -oE '"(name|width|context|top_k)": [^,]*' |
     head -n 4
 clsa info --plan -c 1K --json | grep -oE '"(context|cache|index|kv_type)": [^,]*'
