@@ -37,7 +37,8 @@ typedef struct clsa_shape {
     tensors that a file of this shape would have, matrices of one type, the same
     values every time. Activations and logits are finite and of realistic
     magnitude; the output is meaningless. Takes a few seconds per billion
-    weights, and much longer for types with few bits except q4_0.
+    weights: of types with few bits, except q4_0, whose blocks take long to
+    find, rows from 512 on are blocks of the first ones in another order.
     The model has no tokenizer: clsa_tokenize and clsa_detokenize fail with
     CLSA_ERR_UNSUPPORTED, there are no token bytes and no special tokens. It
     has no metadata keys. `file_size` of its info is the memory of the weights,

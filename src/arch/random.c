@@ -15,6 +15,7 @@
 #include "src/model/gguf_read.h"
 #include "src/model/mix.h"
 #include "src/base/mem.h"
+#include "src/base/minmax.h"
 #include "src/base/loop.h"
 #include "src/base/random.h"
 #include "src/model/numa_weights.h"
@@ -211,6 +212,16 @@ static clsa_status take_memory(struct clsa_gguf *g, struct clsa_budget *budget,
 
 /* --------------------------------------------------------------- values */
 
+/* Types whose blocks take long to find have so many rows of their own; those
+   after them are made of the same blocks in another order. */
+#define OWN_ROWS ((size_t)512)
+
+static bool takes_long(enum clsa_format format)
+{
+    return format != CLSA_F32 && format != CLSA_F16 && format != CLSA_BF16 &&
+           format != CLSA_Q8_0 && format != CLSA_Q4_0;
+}
+
 /* What the threads work on: some rows of a matrix. */
 struct filling {
     const struct clsa_simd *simd;
@@ -231,19 +242,34 @@ static void fill_row(const struct clsa_simd *simd, enum clsa_format format,
     }
 }
 
+/* Row j of a matrix, some of whose first rows are there: the blocks of one of
+   them, from another one on. */
+static void turn_row(unsigned char *data, size_t j, size_t bytes, size_t block)
+{
+    const unsigned char *from = data + j % OWN_ROWS * bytes;
+    const size_t first = j / OWN_ROWS * block % bytes;
+    unsigned char *row = data + j * bytes;
+    memcpy(row, from + first, bytes - first);
+    memcpy(row + bytes - first, from, first);
+}
+
 static void fill(void *context, struct clsa_worker *w)
 {
     const struct filling *f = context;
     enum clsa_format format = CLSA_F32;
     const size_t cols = (size_t)f->tensor->shape[0];
     clsa_type_format(f->tensor->type, &format);
-    size_t bytes = clsa_format_bytes(format, cols);
+    const size_t bytes = clsa_format_bytes(format, cols);
+    const size_t block = clsa_format_size(format).bytes;
     unsigned char *data = (unsigned char *)(uintptr_t)f->tensor->data;
     struct clsa_loop loop = clsa_loop(w, f->rows);
     while (clsa_loop_next(&loop))
         for (size_t j = f->first + loop.begin; j < f->first + loop.end; j++)
-            fill_row(f->simd, format, data + j * bytes, cols,
-                     clsa_random_stream(f->seed, j));
+            if (j >= OWN_ROWS && takes_long(format))
+                turn_row(data, j, bytes, block);
+            else
+                fill_row(f->simd, format, data + j * bytes, cols,
+                         clsa_random_stream(f->seed, j));
 }
 
 static void fill_vector(const struct clsa_gguf_tensor *t, uint64_t seed,
@@ -260,6 +286,14 @@ static void fill_vector(const struct clsa_gguf_tensor *t, uint64_t seed,
             data[i] = 1.0f;
 }
 
+/* Rows to be made at once, from `first` on; none of those that others are made
+   of together with these. */
+static size_t piece(size_t first, size_t rows, size_t cols)
+{
+    const size_t end = first < OWN_ROWS ? clsa_min(OWN_ROWS, rows) : rows;
+    return clsa_min(cols < SLAB ? SLAB / cols : 1, end - first);
+}
+
 /* All tensors, some rows at a time; the caller may stop it between them. */
 static clsa_status fill_all(struct filling *f, const struct clsa_gguf *g,
                             struct clsa_team *team,
@@ -273,13 +307,11 @@ static clsa_status fill_all(struct filling *f, const struct clsa_gguf *g,
         const struct clsa_gguf_tensor *t = f->tensor = &g->tensors[i];
         const size_t cols = (size_t)t->shape[0], rows = (size_t)t->shape[1];
         f->seed = SEED + i;
-        f->rows = cols < SLAB ? SLAB / cols : 1;
         if (t->dims == 1)
             fill_vector(t, f->seed, f->like);
         for (f->first = 0; t->dims > 1 && f->first < rows;
              f->first += f->rows) {
-            if (f->rows > rows - f->first)
-                f->rows = rows - f->first;
+            f->rows = piece(f->first, rows, cols);
             clsa_team_run(team, fill, f);
             done += f->rows * cols;
             CLSA_TRY(clsa_progress_tell(progress, done, total, weights, error));
