@@ -305,6 +305,9 @@ class Cases:
             return change
         for what, change, text, ids in FLAGS:
             self.cut(what, flags(*change), text, ids)
+        self.convert('flags of added tokens', self.folder(
+            tokens=flags('single_word')), "of added tokens, such as "
+            "'<|im_start|>', are kept in the file")
         nfc = {'type': 'NFC'}
         self.cut('normalized', flags('normalized', normalizer=nfc),
                  'e\u0301<|im_start|>a', NORMALIZED)

@@ -66,9 +66,28 @@ static void put_flag(struct clsa_keys *keys,
             clsa_bytes_add(&keys->bytes, &i, sizeof i);
 }
 
-static void put_flags(struct clsa_keys *keys,
-                      const struct clsa_checkpoint_vocab *vocab)
+/* Tokens that take blanks beside them, or are cut out between words only, make
+   a text other tokens than a reader of the vocabulary alone expects. */
+static void note_flags(const struct clsa_checkpoint_vocab *vocab,
+                       const clsa_write_options *options)
 {
+    const unsigned flags =
+        CLSA_ADDED_LSTRIP | CLSA_ADDED_RSTRIP | CLSA_ADDED_WORD;
+    uint32_t i = 0;
+    while (i < vocab->count && !(vocab->flags[i] & flags))
+        i++;
+    if (i < vocab->count)
+        clsa_note(options,
+                  "the flags lstrip, rstrip and single_word of added tokens, "
+                  "such as '%.60s', are kept in the file",
+                  vocab->text[i]);
+}
+
+static void put_flags(struct clsa_keys *keys,
+                      const struct clsa_checkpoint_vocab *vocab,
+                      const clsa_write_options *options)
+{
+    note_flags(vocab, options);
     put_flag(keys, vocab, "tokenizer.ggml.rstrip_token_ids", CLSA_ADDED_RSTRIP);
     put_flag(keys, vocab, "tokenizer.ggml.lstrip_token_ids", CLSA_ADDED_LSTRIP);
     put_flag(keys, vocab, "tokenizer.ggml.single_word_token_ids",
@@ -122,7 +141,7 @@ static void put_vocab(struct clsa_keys *keys,
     clsa_keys_array(keys, "tokenizer.ggml.merges", CLSA_GGUF_STRING,
                     vocab->merge_count);
     clsa_bytes_add(&keys->bytes, vocab->merges.data, vocab->merges.size);
-    put_flags(keys, vocab);
+    put_flags(keys, vocab, options);
     if (vocab->unknown && !*vocab->pipeline.pre) {
         const int64_t id = clsa_checkpoint_vocab_find(vocab, vocab->unknown);
         if (id >= 0)
