@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # hours.sh: tests of hours, for a person who waits. Each prints what it showed.
-# LIMIT seconds (1800) of fuzzing for each target, one after the other, with clang;
-# then as long a load: sessions with random seeds, forked, saved and continued, on
-# changing numbers of threads, whose text has to be that of one thread; and ten
-# thousand requests to clsa serve.
+# Models of real sizes (large.sh); LIMIT seconds (1800) of fuzzing for each
+# target, one after the other, with clang; then as long a load: sessions with
+# random seeds, forked, saved and continued, on changing numbers of threads,
+# whose text has to be that of one thread; and ten thousand requests to clsa
+# serve.
 #
 # Environment: CLSA (the program, default ./clsa), CLSA_MODEL, LIMIT.
 set -euo pipefail
@@ -67,6 +68,14 @@ serve() {
         python3 "$here/serve/load.py" 10000 || failed=1
 }
 
+# Ordinary models in their real sizes.
+large() {
+    local status=0
+    CLSA=$clsa bash "$here/large.sh" || status=$?
+    [ $status = 0 ] || [ $status = 77 ] || failed=1
+}
+
+large
 fuzz
 load
 serve
