@@ -30,7 +30,7 @@ struct clsa_gemm *clsa_onednn_gemm(enum clsa_gemm_type type, size_t m, size_t n,
 static size_t lay_out(struct clsa_onednn *o)
 {
     struct clsa_arena c = {o->block, 0};
-    const size_t n = clsa_round_up(o->n, CLSA_GEMM_LEAST), f4 = sizeof(float);
+    const size_t n = clsa_round_up(o->n, o->least), f4 = sizeof(float);
     const size_t size = clsa_gemm_size(o->type);
     const size_t tile = (size_t)CLSA_GEMM_MOST * CLSA_TILE_ROWS;
     o->input = clsa_arena_take(&c, n * o->most_k, size);
@@ -188,14 +188,14 @@ static void prefetch_block(const struct block *t, const float *y, size_t ld)
 }
 
 /* The largest product for `left` tokens, and the tokens that it takes. */
-static const struct clsa_gemm *gemm_for(const struct clsa_depth *depth,
+static const struct clsa_gemm *gemm_for(const struct clsa_onednn *o,
+                                        const struct clsa_depth *depth,
                                         size_t left, size_t *tokens)
 {
     int shape = CLSA_GEMM_SHAPES - 1;
-    while (shape &&
-           (!depth->gemm[shape] || (size_t)CLSA_GEMM_LEAST << shape > left))
+    while (shape && (!depth->gemm[shape] || o->least << shape > left))
         shape--;
-    *tokens = (size_t)CLSA_GEMM_LEAST << shape;
+    *tokens = o->least << shape;
     if (*tokens > left)
         *tokens = left;
     return depth->gemm[shape];
@@ -211,7 +211,7 @@ static void multiply_block(struct clsa_onednn *o, unsigned worker, size_t k,
     size_t end = t.token + t.tokens;
     for (; t.token < end; t.token += t.tokens, y.y += t.tokens * y.ld) {
         const struct clsa_gemm *gemm =
-            gemm_for(depth, end - t.token, &t.tokens);
+            gemm_for(o, depth, end - t.token, &t.tokens);
         if (clsa_gemm_run(gemm, worker, out, o->input + t.token * bytes,
                           t.tile))
             o->failed = true;
@@ -225,8 +225,10 @@ struct items {
     size_t count;
 };
 
-/* All tokens, or fewer if W has few tiles; at most `most`. */
-static struct items items_of(const struct clsa_worker *w,
+/* All tokens, or fewer if W has few tiles; at most `most`. Items begin at a
+   multiple of the smallest product. */
+static struct items items_of(const struct clsa_onednn *o,
+                             const struct clsa_worker *w,
                              const struct clsa_matrix *m, size_t n, size_t most)
 {
     const size_t tiles = clsa_onednn_tiles_of(m);
@@ -234,8 +236,8 @@ static struct items items_of(const struct clsa_worker *w,
     u.ranges = (4 * (size_t)w->count + tiles - 1) / tiles;
     if (w->count == 1 || tiles % w->count == 0)
         u.ranges = 1;
-    u.each = clsa_round_up((n + u.ranges - 1) / u.ranges, CLSA_GEMM_LEAST);
-    u.each = clsa_min(u.each, most);
+    u.each = clsa_round_up((n + u.ranges - 1) / u.ranges, o->least);
+    u.each = clsa_min(u.each, most / o->least * o->least);
     u.ranges = (n + u.each - 1) / u.each;
     u.count = tiles * u.ranges;
     return u;
@@ -277,7 +279,7 @@ static void multiply(struct clsa_backend *b, const struct clsa_worker *w,
     struct clsa_loop loop = clsa_loop_open(w);
     struct items u[CLSA_LOOP_PARTS];
     for (unsigned i = 0; i < count; i++) {
-        u[i] = items_of(w, products[i].matrix, x->n, SIZE_MAX);
+        u[i] = items_of(onednn_of(b), w, products[i].matrix, x->n, SIZE_MAX);
         clsa_loop_add(&loop, u[i].count);
     }
     while (clsa_loop_next(&loop))
@@ -289,7 +291,8 @@ static void multiply_add(struct clsa_backend *b, const struct clsa_worker *w,
                          const struct clsa_product *product,
                          const struct clsa_act *x, float *sum)
 {
-    const struct items u = items_of(w, product->matrix, x->n, SIZE_MAX);
+    const struct items u =
+        items_of(onednn_of(b), w, product->matrix, x->n, SIZE_MAX);
     const struct clsa_product to = {product->matrix, sum, product->ld};
     struct clsa_loop loop = clsa_loop(w, u.count);
     while (clsa_loop_next(&loop))
@@ -320,7 +323,8 @@ static void gated(struct clsa_backend *b, const struct clsa_pass *p,
                   const struct clsa_layer *layer, const struct clsa_act *x,
                   const struct clsa_act *inner)
 {
-    const struct items u = items_of(p->w, &layer->gate, x->n, CLSA_GEMM_MOST);
+    const struct items u =
+        items_of(onednn_of(b), p->w, &layer->gate, x->n, CLSA_GEMM_MOST);
     struct clsa_loop tiles = clsa_loop(p->w, u.count);
     while (clsa_loop_next(&tiles))
         for (size_t i = tiles.begin; i < tiles.end; i++)
@@ -351,6 +355,7 @@ static clsa_status open_onednn(struct clsa_model *model,
         .attend = clsa_prefill_attend,
     };
     o->type = (enum clsa_gemm_type)prefill;
+    o->least = o->type == CLSA_GEMM_F32 ? CLSA_GEMM_LEAST_F32 : CLSA_GEMM_LEAST;
     o->simd = model->simd;
     o->threads = clsa_team_size(model->team);
     o->kept_limit = model->prefill_memory;

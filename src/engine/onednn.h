@@ -16,8 +16,10 @@
 
 #define CLSA_TILE_ROWS 64 /* rows of W in a tile */
 
-/* Tokens multiplied at once: 64 << 0..SHAPES-1. More than 64 for int8 only. */
-enum { CLSA_GEMM_LEAST = 64, CLSA_GEMM_SHAPES = 4 };
+/* Tokens multiplied at once: least << 0..SHAPES-1, more than least for int8
+   only. A whole number of the 6 rows that the code of oneDNN for AVX2 in f32
+   takes together, also in each half: what is left over has other bits there. */
+enum { CLSA_GEMM_LEAST = 64, CLSA_GEMM_LEAST_F32 = 96, CLSA_GEMM_SHAPES = 4 };
 enum { CLSA_GEMM_MOST = CLSA_GEMM_LEAST << (CLSA_GEMM_SHAPES - 1) };
 
 /* Different numbers of columns of W that a model may have. */
@@ -55,6 +57,7 @@ struct clsa_workspace {
 struct clsa_onednn {
     struct clsa_backend backend; /* first: a backend is one of these */
     enum clsa_gemm_type type;
+    size_t least; /* tokens of the smallest product */
     const struct clsa_simd *simd;
     unsigned threads;
     struct clsa_budget *budget; /* of the model's memory */
@@ -67,7 +70,7 @@ struct clsa_onednn {
     bool outputs;                      /* matrices of the outputs are listed */
     struct clsa_workspace *workspaces; /* [threads] */
     struct clsa_prefill_attention *attention;
-    unsigned char *input; /* [n][k] activations, n filled up to LEAST */
+    unsigned char *input; /* [n][k] activations, n filled up to least */
     float *scale;         /* [n] of the tokens */
     void *block;          /* input, scale and the workspaces' memory */
     size_t block_bytes;

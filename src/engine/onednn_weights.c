@@ -37,9 +37,8 @@ static clsa_status open_depth(struct clsa_onednn *o, size_t k,
     for (int i = 0; i < shapes; i++) {
         if (d->gemm[i])
             continue;
-        d->gemm[i] = clsa_onednn_gemm(o->type, (size_t)CLSA_GEMM_LEAST << i,
-                                      CLSA_TILE_ROWS, k, CLSA_GEMM_ROWS,
-                                      o->threads, error);
+        d->gemm[i] = clsa_onednn_gemm(o->type, o->least << i, CLSA_TILE_ROWS, k,
+                                      CLSA_GEMM_ROWS, o->threads, error);
         if (!d->gemm[i])
             return CLSA_ERR_MEMORY;
         if (o->limit > (float)clsa_gemm_limit(d->gemm[i]))

@@ -19,7 +19,8 @@
 #include "src/engine/attention.h"
 #include "src/engine/onednn.h"
 
-enum { QUERIES = 256, KEYS = CLSA_TILE_KEYS };
+/* In f32 fewer queries: a whole number of 6 rows (onednn.h). */
+enum { QUERIES = 256, QUERIES_F32 = 240, KEYS = CLSA_TILE_KEYS };
 
 /* Head sizes of a model that there are products for; layers with others go
    the way of native. */
@@ -49,6 +50,7 @@ struct clsa_prefill_attention {
     const struct clsa_simd *simd;
     struct clsa_budget *budget;
     unsigned threads;
+    size_t queries; /* of a product */
     struct products products[SIZES];
     size_t count, most_e;
     struct workspace *workspaces; /* [threads] */
@@ -128,7 +130,7 @@ static const struct products *
 products_for(const struct clsa_prefill_attention *t,
              const struct clsa_layer *layer)
 {
-    if (layer->mixer != CLSA_MIXER_ATTENTION || layer->heads.group > QUERIES)
+    if (layer->mixer != CLSA_MIXER_ATTENTION || layer->heads.group > t->queries)
         return NULL;
     for (size_t i = 0; i < t->count; i++)
         if (t->products[i].e == layer->heads.head_dim)
@@ -141,12 +143,12 @@ static clsa_status open_products(struct clsa_prefill_attention *t, size_t e,
 {
     struct products *p = &t->products[t->count];
     p->e = e;
-    p->scores = clsa_onednn_gemm(t->type, QUERIES, KEYS, e, CLSA_GEMM_ROWS,
+    p->scores = clsa_onednn_gemm(t->type, t->queries, KEYS, e, CLSA_GEMM_ROWS,
                                  t->threads, error);
     if (!p->scores)
         return CLSA_ERR_MEMORY;
-    p->values = clsa_onednn_gemm(t->type, QUERIES, e, KEYS, CLSA_GEMM_COLUMNS,
-                                 t->threads, error);
+    p->values = clsa_onednn_gemm(t->type, t->queries, e, KEYS,
+                                 CLSA_GEMM_COLUMNS, t->threads, error);
     if (!p->values)
         return CLSA_ERR_MEMORY;
     t->count++;
@@ -164,7 +166,7 @@ static clsa_status open_all(struct clsa_prefill_attention *t,
                            : clsa_max(net->last_writer, net->refill_end);
     for (size_t i = 0; i < end && t->count < SIZES; i++) {
         const struct clsa_layer *l = &net->layers[i];
-        if (l->mixer == CLSA_MIXER_ATTENTION && l->heads.group <= QUERIES &&
+        if (l->mixer == CLSA_MIXER_ATTENTION && l->heads.group <= t->queries &&
             !products_for(t, l))
             CLSA_TRY(open_products(t, l->heads.head_dim, error));
     }
@@ -203,6 +205,7 @@ clsa_prefill_attention_open(struct clsa_prefill_attention **attention,
         .simd = model->simd,
         .budget = &model->budget,
         .threads = clsa_team_size(model->team),
+        .queries = bf16 ? QUERIES : QUERIES_F32,
     };
     clsa_status status = open_all(t, &model->net, error);
     if (!status && t->count)
@@ -371,7 +374,7 @@ static size_t group_tokens(const struct clsa_prefill_attention *t, size_t n,
 {
     const size_t g = heads->kv_heads;
     const size_t groups = (2 * (size_t)t->threads + g - 1) / g;
-    return clsa_min((n + groups - 1) / groups, QUERIES / heads->group);
+    return clsa_min((n + groups - 1) / groups, t->queries / heads->group);
 }
 
 /* A group without tokens yet, of the sequence of token i. */
