@@ -7,9 +7,12 @@
 # perplexities that others have measured for the first 48,000 bytes of a book,
 # in chunks of 2048 tokens. What is missing is told and counted.
 #
-# Environment: CLSA (the program, default ./clsa), CLSA_SHARED (golden data).
+# Environment: CLSA (the program, default ./clsa), CLSA_SHARED (golden data),
+# PYTHON3 (default python3; with the package tokenizers of PyPI, token ids are
+# compared, too).
 set -euo pipefail
 
+here=$(cd "$(dirname "$0")" && pwd)
 real=${1:-}
 clsa=${CLSA:-./clsa}
 shared=${CLSA_SHARED:-../shared}
@@ -71,5 +74,14 @@ fi
 if there "$gemma" 'Gemma 3' && there "$book" 'perplexities'; then
     perplexity "$gemma" chunk 34.21 1
 fi
+# Token ids of their vocabularies beside the makers' library.
+status=0
+"${PYTHON3:-python3}" "$here/real/tokenizers_of_makers.py" "$clsa" \
+    "$shared/golden-tok" --texts 50 smollm gemma3 || status=$?
+case $status in
+0) ;;
+77) skipped=$((skipped + 1)) ;;
+*) failed=1 ;;
+esac
 [ "$skipped" = 0 ] || echo "$skipped parts were left out"
 exit $failed
