@@ -18,7 +18,8 @@ check_steps: it forbids system calls that sanitizers make
 check_memory: it replaces malloc, as sanitizers do
 tests/fuzz/replay.test: has sanitizers of its own
 needles: long, and the same code as check_golden"
-small="check_golden check_invariance check_random"
+small="check_golden check_golden_arch check_golden_dense \
+check_invariance check_random"
 
 # The tests that are not in the list $1, of which the reason is printed.
 kept() {
