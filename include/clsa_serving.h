@@ -115,16 +115,16 @@ typedef struct clsa_logprob {
 
 /** Log-probabilities as the model gives them, before any filter.
     @param logits  [vocab] of the model
-    @param ids     tokens to be looked up, `count` of them, each < vocab
-    @param given   receives the same tokens, [count]
+    @param given   tokens to be looked up, [count], each id < vocab; receives
+                   their log-probabilities
     @param best    receives the most likely tokens in descending order, of equal
                    ones the lower id first; [best_count], at most vocab
     @return CLSA_ERR_ARGUMENT for an id that is no token, or more best ones than
             there are tokens; CLSA_ERR_FORMAT if all logits are NaN */
 CLSA_API clsa_status clsa_logprobs(const clsa_model *model, const float *logits,
-                                   const int32_t *ids, size_t count,
-                                   clsa_logprob *given, clsa_logprob *best,
-                                   size_t best_count, clsa_error *error);
+                                   clsa_logprob *given, size_t count,
+                                   clsa_logprob *best, size_t best_count,
+                                   clsa_error *error);
 
 /* ------------------------------------------------------ sequences together */
 

@@ -56,16 +56,22 @@ CLSA_API clsa_status clsa_tokenize(const clsa_model *model, const char *text,
                                    size_t size, unsigned flags, int32_t **ids,
                                    size_t *count, clsa_error *error);
 
-/** The same, and where in the text each token begins.
-    @param starts    receives ascending offsets in bytes, [count], to be
-                     released by clsa_free. A token ends where the next one
-                     begins, the last one at `size`; bos has no bytes. Tokens of
-                     a part of the text that was normalized begin with it */
+/** A token and the offset in bytes at which it begins in the text. It ends
+    where the next one begins, the last one at the end of the text; bos has no
+    bytes. Tokens of a part of the text that was normalized begin with it. */
+typedef struct clsa_token_place {
+    int32_t id;
+    size_t start;
+} clsa_token_place;
+
+/** clsa_tokenize, and where in the text each token begins.
+    @param places    receives the tokens, [count], starts ascending; to be
+                     released by clsa_free */
 CLSA_API clsa_status clsa_tokenize_places(const clsa_model *model,
                                           const char *text, size_t size,
-                                          unsigned flags, int32_t **ids,
-                                          size_t **starts, size_t *count,
-                                          clsa_error *error);
+                                          unsigned flags,
+                                          clsa_token_place **places,
+                                          size_t *count, clsa_error *error);
 
 /** Release memory that a function of this library gave out. */
 CLSA_API void clsa_free(void *memory);

@@ -365,8 +365,10 @@ START_TEST(logprobs)
     double sum = 0;
     append(s, 0, 50);
     const float *logits = clsa_session_logits(s);
+    given[0].id = ids[0];
+    given[1].id = ids[1];
     ck_assert_int_eq(
-        clsa_logprobs(model, logits, ids, 2, given, best, info.vocab, &error),
+        clsa_logprobs(model, logits, given, 2, best, info.vocab, &error),
         CLSA_OK);
     for (uint32_t i = 0; i < info.vocab; i++) {
         sum += exp((double)best[i].logprob);
@@ -377,13 +379,12 @@ START_TEST(logprobs)
     ck_assert_double_eq_tol(sum, 1, 1e-5);
     ck_assert_int_eq(best[0].id, (int)suite_argmax(logits, info.vocab));
     ck_assert_int_eq(given[0].id, ids[0]);
-    ck_assert_int_eq(clsa_logprobs(model, logits, NULL, 0, NULL, best,
-                                   info.vocab + 1, &error),
-                     CLSA_ERR_ARGUMENT);
-    ids[0] = -1;
     ck_assert_int_eq(
-        clsa_logprobs(model, logits, ids, 1, given, NULL, 0, &error),
+        clsa_logprobs(model, logits, NULL, 0, best, info.vocab + 1, &error),
         CLSA_ERR_ARGUMENT);
+    given[0].id = -1;
+    ck_assert_int_eq(clsa_logprobs(model, logits, given, 1, NULL, 0, &error),
+                     CLSA_ERR_ARGUMENT);
     free(best);
     clsa_session_close(s);
 }

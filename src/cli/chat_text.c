@@ -35,8 +35,8 @@ static int add_bare(struct cli_text *to, const char *text, size_t size)
 
 /* Tokens of a text, special ones too, and where they begin. */
 struct places {
-    int32_t *ids;
-    size_t *starts, count;
+    clsa_token_place *at;
+    size_t count;
 };
 
 static int find_places(const clsa_model *model, const char *text, size_t size,
@@ -44,16 +44,14 @@ static int find_places(const clsa_model *model, const char *text, size_t size,
 {
     clsa_error error;
     if (clsa_tokenize_places(model, text, size, CLSA_TOKENIZE_SPECIAL,
-                             &places->ids, &places->starts, &places->count,
-                             &error))
+                             &places->at, &places->count, &error))
         return cli_fail_error(&error);
     return CLI_DONE;
 }
 
 static void free_places(struct places *places)
 {
-    clsa_free(places->ids);
-    clsa_free(places->starts);
+    clsa_free(places->at);
     memset(places, 0, sizeof *places);
 }
 
@@ -68,8 +66,8 @@ static int guard_once(const clsa_model *model, const struct cli_text *text,
     CLI_TRY(find_places(model, text->data, text->size, &p));
     int status = cli_text_add(guarded, "", 0);
     for (size_t i = 0; i < p.count && !status; i++) {
-        const size_t at = p.starts[i];
-        if (!clsa_token_is_special(model, p.ids[i]) || at >= text->size)
+        const size_t at = p.at[i].start;
+        if (!clsa_token_is_special(model, p.at[i].id) || at >= text->size)
             continue;
         size_t n = clsa_utf8_length((const unsigned char *)text->data + at,
                                     text->size - at);
@@ -129,10 +127,10 @@ static size_t fragment_end(const clsa_model *model, const struct places *p,
                            size_t i, const char *text, size_t size,
                            bool *guarded)
 {
-    const size_t from = p->starts[i];
-    while (i < p->count && !clsa_token_is_special(model, p->ids[i]))
+    const size_t from = p->at[i].start;
+    while (i < p->count && !clsa_token_is_special(model, p->at[i].id))
         i++;
-    const size_t end = i < p->count ? p->starts[i] : size;
+    const size_t end = i < p->count ? p->at[i].start : size;
     *guarded = false;
     for (size_t at = from; at < end && !*guarded; at++)
         *guarded = is_guard(text + at, end - at);
@@ -151,6 +149,15 @@ static int add_plain(const clsa_model *model, const char *text, size_t size,
     return status;
 }
 
+static int add_ids(const struct places *p, size_t from, size_t end,
+                   struct cli_ids *ids)
+{
+    int status = CLI_DONE;
+    for (size_t i = from; i < end && !status; i++)
+        status = cli_ids_add(ids, &p->at[i].id, 1);
+    return status;
+}
+
 int cli_chat_tokenize(const clsa_model *model, const char *text, size_t size,
                       struct cli_ids *ids)
 {
@@ -160,12 +167,12 @@ int cli_chat_tokenize(const clsa_model *model, const char *text, size_t size,
     for (size_t i = 0, end; i < p.count && !status; i = end) {
         bool guarded;
         end = fragment_end(model, &p, i, text, size, &guarded);
-        const size_t stop = end < p.count ? p.starts[end] : size;
+        const size_t stop = end < p.count ? p.at[end].start : size;
         if (guarded)
-            status =
-                add_plain(model, text + p.starts[i], stop - p.starts[i], ids);
+            status = add_plain(model, text + p.at[i].start,
+                               stop - p.at[i].start, ids);
         else
-            status = cli_ids_add(ids, p.ids + i, end - i + (end == i));
+            status = add_ids(&p, i, end + (end == i), ids);
         end += end == i;
     }
     free_places(&p);

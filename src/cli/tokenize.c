@@ -55,20 +55,13 @@ static const struct cli_option tokenize_table[] = {
 
 /* The tokens of a text and where they begin. */
 struct tokens {
-    int32_t *ids;
-    size_t *starts;
+    clsa_token_place *at;
     size_t count, size; /* tokens; bytes of the text */
 };
 
-static void tokens_free(struct tokens *tokens)
-{
-    clsa_free(tokens->ids);
-    clsa_free(tokens->starts);
-}
-
 static size_t token_end(const struct tokens *tokens, size_t i)
 {
-    return i + 1 < tokens->count ? tokens->starts[i + 1] : tokens->size;
+    return i + 1 < tokens->count ? tokens->at[i + 1].start : tokens->size;
 }
 
 /* The bytes of a token, those that do not print as escapes. */
@@ -92,10 +85,10 @@ static void print_tokens(const clsa_model *model, const struct tokens *tokens,
 {
     size_t size;
     for (size_t i = 0; i < tokens->count; i++) {
-        const char *bytes = clsa_token_bytes(model, tokens->ids[i], &size);
-        printf("%" PRId32 "\t", tokens->ids[i]);
+        const char *bytes = clsa_token_bytes(model, tokens->at[i].id, &size);
+        printf("%" PRId32 "\t", tokens->at[i].id);
         if (offsets)
-            printf("%zu\t%zu\t", tokens->starts[i], token_end(tokens, i));
+            printf("%zu\t%zu\t", tokens->at[i].start, token_end(tokens, i));
         print_bytes(bytes, size);
         putchar('\n');
     }
@@ -104,7 +97,7 @@ static void print_tokens(const clsa_model *model, const struct tokens *tokens,
 static void print_ids(const struct tokens *tokens)
 {
     for (size_t i = 0; i < tokens->count; i++)
-        printf("%s%" PRId32, i > 0 ? " " : "", tokens->ids[i]);
+        printf("%s%" PRId32, i > 0 ? " " : "", tokens->at[i].id);
     putchar('\n');
 }
 
@@ -113,17 +106,17 @@ static json_t *token_object(const clsa_model *model,
                             const struct tokenize_options *options,
                             const struct tokens *tokens, size_t i)
 {
-    json_t *object = json_pack("{sI}", "id", (json_int_t)tokens->ids[i]);
+    json_t *object = json_pack("{sI}", "id", (json_int_t)tokens->at[i].id);
     if (options->pieces) {
         size_t size;
-        const char *bytes = clsa_token_bytes(model, tokens->ids[i], &size);
+        const char *bytes = clsa_token_bytes(model, tokens->at[i].id, &size);
         json_t *text = json_stringn(bytes, size);
         json_object_set_new(object, text ? "text" : "base64",
                             text ? text : cli_jsonl_base64(bytes, size));
     }
     if (options->offsets) {
         json_object_set_new(object, "start",
-                            json_integer((json_int_t)tokens->starts[i]));
+                            json_integer((json_int_t)tokens->at[i].start));
         json_object_set_new(object, "end",
                             json_integer((json_int_t)token_end(tokens, i)));
     }
@@ -139,7 +132,7 @@ static int print_json(const clsa_model *model,
     for (size_t i = 0; i < tokens->count; i++)
         CLI_TRY(cli_json_append(
             list, objects ? token_object(model, options, tokens, i)
-                          : json_integer(tokens->ids[i])));
+                          : json_integer(tokens->at[i].id)));
     return cli_json_print(list);
 }
 
@@ -153,8 +146,8 @@ static int tokenize_text(const clsa_model *model,
         (options->add_special ? CLSA_TOKENIZE_BOS | CLSA_TOKENIZE_EOS : 0);
     clsa_error error;
     int status = CLI_DONE;
-    if (clsa_tokenize_places(model, text->data, text->size, flags, &tokens.ids,
-                             &tokens.starts, &tokens.count, &error) != CLSA_OK)
+    if (clsa_tokenize_places(model, text->data, text->size, flags, &tokens.at,
+                             &tokens.count, &error) != CLSA_OK)
         return cli_fail_error(&error);
     if (options->common.json)
         status = print_json(model, options, &tokens);
@@ -162,7 +155,7 @@ static int tokenize_text(const clsa_model *model,
         print_ids(&tokens);
     else
         print_tokens(model, &tokens, options->offsets);
-    tokens_free(&tokens);
+    clsa_free(tokens.at);
     return status;
 }
 

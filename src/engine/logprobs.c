@@ -45,18 +45,17 @@ static void find_best(const float *logits, size_t n, double sum,
 }
 
 clsa_status clsa_logprobs(const clsa_model *model, const float *logits,
-                          const int32_t *ids, size_t count, clsa_logprob *given,
-                          clsa_logprob *best, size_t best_count,
-                          clsa_error *error)
+                          clsa_logprob *given, size_t count, clsa_logprob *best,
+                          size_t best_count, clsa_error *error)
 {
     const size_t vocab = model->net.vocab;
     double sum;
     for (size_t i = 0; i < count; i++)
-        if (ids[i] < 0 || (size_t)ids[i] >= vocab)
+        if (given[i].id < 0 || (size_t)given[i].id >= vocab)
             return clsa_fail(error, CLSA_ERR_ARGUMENT,
                              "token %zu: id %ld is not in the vocabulary "
                              "(0 to %zu)",
-                             i, (long)ids[i], vocab - 1);
+                             i, (long)given[i].id, vocab - 1);
     if (best_count > vocab)
         return clsa_fail(error, CLSA_ERR_ARGUMENT,
                          "%zu best tokens: the vocabulary has %zu", best_count,
@@ -64,7 +63,7 @@ clsa_status clsa_logprobs(const clsa_model *model, const float *logits,
     if (!log_sum(logits, vocab, &sum))
         return clsa_fail(error, CLSA_ERR_FORMAT, "all logits are NaN");
     for (size_t i = 0; i < count; i++)
-        given[i] = logprob_of(logits, (size_t)ids[i], sum);
+        given[i] = logprob_of(logits, (size_t)given[i].id, sum);
     find_best(logits, vocab, sum, best, best_count);
     return CLSA_OK;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The tokenizer's entry points of the interface. */
 #include "clsa.h"
+#include "src/base/mem.h"
 #include "src/base/structs.h"
 #include "src/engine/model.h"
 
@@ -28,8 +29,8 @@ clsa_status clsa_tokenize(const clsa_model *model, const char *text,
 }
 
 clsa_status clsa_tokenize_places(const clsa_model *model, const char *text,
-                                 size_t size, unsigned flags, int32_t **ids,
-                                 size_t **starts, size_t *count,
+                                 size_t size, unsigned flags,
+                                 clsa_token_place **places, size_t *count,
                                  clsa_error *error)
 {
     struct clsa_tokens tokens;
@@ -37,8 +38,15 @@ clsa_status clsa_tokenize_places(const clsa_model *model, const char *text,
     CLSA_TRY(clsa_tokenizer_encode(model->tokenizer, text, size,
                                    flags | CLSA_TOKENIZE_PLACES, &tokens,
                                    error));
-    *ids = tokens.ids;
-    *starts = tokens.starts;
+    clsa_token_place *list = clsa_mem_calloc(tokens.count + 1, sizeof *list);
+    for (size_t i = 0; list && i < tokens.count; i++)
+        list[i] = (clsa_token_place){tokens.ids[i], tokens.starts[i]};
+    clsa_mem_free(tokens.ids);
+    clsa_mem_free(tokens.starts);
+    if (!list)
+        return clsa_fail_memory(error, "places of tokens",
+                                (tokens.count + 1) * sizeof *list);
+    *places = list;
     *count = tokens.count;
     return CLSA_OK;
 }

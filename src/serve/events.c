@@ -103,9 +103,9 @@ static void add_place(struct serve_choice *c, int32_t id, const float *logits)
 {
     const clsa_model *model = c->request->server->model;
     const size_t count = (size_t)c->request->params.logprobs;
-    clsa_logprob given, best[SERVE_BEST];
+    clsa_logprob given = {.id = id}, best[SERVE_BEST];
     json_t *top = json_array();
-    if (clsa_logprobs(model, logits, &id, 1, &given, best, count, NULL)) {
+    if (clsa_logprobs(model, logits, &given, 1, best, count, NULL)) {
         json_decref(top);
         return;
     }

@@ -286,8 +286,8 @@ static void encode_model(const char *path, const char *text, size_t size)
 {
     clsa_model *model;
     clsa_error error;
-    int32_t *ids;
-    size_t *starts, count;
+    clsa_token_place *places;
+    size_t count;
     const clsa_status status = clsa_model_open_vocab(&model, path, &error);
     if (status) {
         fuzz_failed(status, &error);
@@ -296,14 +296,14 @@ static void encode_model(const char *path, const char *text, size_t size)
     clsa_vocab_info info;
     fuzz_check(!clsa_model_vocab_info(model, &info, sizeof info, &error));
     for (unsigned flags = 0; flags < 8; flags++) {
-        if (clsa_tokenize_places(model, text, size, flags, &ids, &starts,
-                                 &count, &error))
+        if (clsa_tokenize_places(model, text, size, flags, &places, &count,
+                                 &error))
             continue;
         for (size_t i = 0; i < count; i++)
-            fuzz_check(ids[i] >= 0 && (uint32_t)ids[i] < info.tokens &&
-                       starts[i] <= size);
-        clsa_free(ids);
-        clsa_free(starts);
+            fuzz_check(places[i].id >= 0 &&
+                       (uint32_t)places[i].id < info.tokens &&
+                       places[i].start <= size);
+        clsa_free(places);
     }
     clsa_model_close(model);
 }
