@@ -300,14 +300,6 @@ static bool binds(const struct clsa_numa *numa, int *reason)
     return granted;
 }
 
-static unsigned count_ids(const struct clsa_ids *ids)
-{
-    unsigned n = 0;
-    for (unsigned b = 0; b < CLSA_MAX_IDS / CLSA_ID_BITS; b++)
-        n += (unsigned)__builtin_popcountl(ids->bits[b]);
-    return n;
-}
-
 /* All cores work for one node, which is bound nowhere. */
 static void merge_nodes(struct clsa_numa *numa)
 {
@@ -342,7 +334,7 @@ static clsa_status look(struct clsa_numa *numa, const struct clsa_ids *wanted,
         return one_node(numa, error);
     }
     CLSA_TRY(find_all(numa, wanted, error));
-    if (wanted && numa->nodes != count_ids(wanted))
+    if (wanted && numa->nodes != clsa_ids_count(wanted))
         return clsa_fail(error, CLSA_ERR_ARGUMENT,
                          "option numa: each node of the list must have memory "
                          "and a core that this process may use");

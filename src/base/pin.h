@@ -40,6 +40,14 @@ static inline bool clsa_ids_equal(const struct clsa_ids *a,
     return memcmp(a->bits, b->bits, sizeof a->bits) == 0;
 }
 
+static inline unsigned clsa_ids_count(const struct clsa_ids *ids)
+{
+    unsigned n = 0;
+    for (size_t i = 0; i < CLSA_MAX_IDS / CLSA_ID_BITS; i++)
+        n += (unsigned)__builtin_popcountl(ids->bits[i]);
+    return n;
+}
+
 /* The CPUs that the calling thread may use; false where nobody knows. */
 bool clsa_pin_get(struct clsa_ids *cpus);
 

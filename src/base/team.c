@@ -9,6 +9,9 @@
 #include "src/base/team_parts.h"
 #include "src/base/threads.h"
 
+/* After so many regions a team with fewer threads tries all again. */
+enum { LOOK_AGAIN = 256 };
+
 /* The user's places: every thread looks up the node that it runs on. */
 static void query_threads(struct clsa_team *t)
 {
@@ -98,6 +101,7 @@ clsa_status clsa_team_open(struct clsa_team **team, unsigned threads,
     t->size = threads ? threads : clsa_team_default(numa);
     if (t->size > CLSA_MAX_THREADS)
         t->size = CLSA_MAX_THREADS;
+    t->now = t->size;
     const clsa_status status = open_places(t, error);
     if (status)
         clsa_team_close(t);
@@ -174,6 +178,15 @@ static void keep_loop(struct clsa_team *team, uint64_t loop)
         ;
 }
 
+/* A process may lose CPUs while it runs. As many threads as there are CPUs are
+   faster than threads that take turns, the more as OpenMP's spin between two
+   regions: it has counted CPUs once. */
+static void count_cpus(struct clsa_team *team)
+{
+    const unsigned cpus = atomic_load(&team->meeting.left_over);
+    team->now = cpus > 0 && cpus < team->size ? cpus : team->size;
+}
+
 void clsa_team_run(struct clsa_team *team,
                    void (*work)(void *context, struct clsa_worker *worker),
                    void *context)
@@ -181,9 +194,13 @@ void clsa_team_run(struct clsa_team *team,
     struct clsa_meeting *m = &team->meeting;
     const uint64_t loop = team->loop;
     m->region++;
+    if (m->region % LOOK_AGAIN == 0)
+        team->now = team->size;
+    const bool whole = team->now == team->size;
+    atomic_store_explicit(&m->left_over, 0, memory_order_relaxed);
     atomic_store_explicit(&m->done, 0, memory_order_relaxed);
     atomic_store_explicit(&m->left, 0, memory_order_relaxed);
-#pragma omp parallel num_threads(team->size)
+#pragma omp parallel num_threads(team->now)
     {
         struct clsa_worker worker = this_worker(team);
         struct clsa_turn turn = {.loop = loop};
@@ -193,4 +210,6 @@ void clsa_team_run(struct clsa_team *team,
         keep_loop(team, turn.loop);
         clsa_seat_leave(m, worker.id, worker.count);
     }
+    if (whole)
+        count_cpus(team);
 }

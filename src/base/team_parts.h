@@ -20,6 +20,7 @@ struct clsa_turn {
 
 struct clsa_team {
     unsigned size, nodes;
+    unsigned now; /* threads of a region: fewer if CPUs were taken away */
     const struct clsa_numa *numa;
     struct clsa_place *place; /* [size] */
     unsigned *node;           /* [nodes] number of the machine's node */

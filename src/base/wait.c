@@ -98,8 +98,9 @@ void clsa_seat_take(struct clsa_meeting *m, struct clsa_seat *seat,
     seat->found.any = false;
     if ((cpus->any || m->lends) && clsa_pin_get(&seat->found)) {
         seat->home = cpus->any ? *cpus : seat->found;
-        if (!clsa_ids_equal(&seat->found, &seat->home))
-            clsa_pin_set(&seat->home);
+        if (!clsa_ids_equal(&seat->found, &seat->home) &&
+            !clsa_pin_set(&seat->home))
+            atomic_store(&m->left_over, clsa_ids_count(&seat->found));
     }
     seat->has_clock = pthread_getcpuclockid(pthread_self(), &seat->clock) == 0;
 #ifdef __linux__

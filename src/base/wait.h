@@ -45,6 +45,9 @@ struct clsa_meeting {
     _Atomic uint64_t left; /* threads that have nothing more to do */
     atomic_uint sleepers;  /* threads that sleep, or are about to */
     atomic_uint bell;      /* rung if they have to look again */
+    /* CPUs that the process has, told by a thread whose own CPU it has lost
+       (another cpuset); 0: no thread has. */
+    atomic_uint left_over;
 };
 
 /* The calling thread takes its seat, pinned to `cpus` if there are any. */
