@@ -356,6 +356,23 @@ static int find_limit(struct clsa_gemm *g)
     return done;
 }
 
+/* A first call makes more code for some types, and ends the process if it gets
+   no memory: it is made here, where there has just been room for it. */
+static int call_once(struct clsa_gemm *g)
+{
+    const size_t size = clsa_gemm_size(g->type);
+    void *x = calloc(g->m * g->k, size), *w = calloc(g->n * g->k, size);
+    void *packed = malloc(g->bytes), *y = malloc(g->m * g->n * sizeof(float));
+    const int done = x && w && packed && y &&
+                     clsa_gemm_pack(g, 0, packed, w) == 0 &&
+                     clsa_gemm_run(g, 0, y, x, packed) == 0;
+    free(x);
+    free(w);
+    free(packed);
+    free(y);
+    return done;
+}
+
 static int make_all(struct clsa_gemm *g)
 {
     if (!make_primitive(g))
@@ -366,7 +383,7 @@ static int make_all(struct clsa_gemm *g)
     for (unsigned i = 0; i < g->workers; i++)
         if (!make_call(g, &g->call[i]))
             return 0;
-    return g->type != CLSA_GEMM_INT8 || find_limit(g);
+    return g->type == CLSA_GEMM_INT8 ? find_limit(g) : call_once(g);
 }
 
 struct clsa_gemm *clsa_gemm_open(enum clsa_gemm_type type, size_t m, size_t n,
