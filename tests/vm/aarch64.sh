@@ -27,7 +27,7 @@ done
 export PKG_CONFIG_LIBDIR=/usr/lib/aarch64-linux-gnu/pkgconfig
 PKG_CONFIG_LIBDIR+=:/usr/share/pkgconfig
 build "$folder" --host=aarch64-linux-gnu --enable-werror --without-onednn \
-    --with-check
+    --with-check --disable-static
 
 expect_level "$folder" "$most" neon_bf16
 kernels "$most"
