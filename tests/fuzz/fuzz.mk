@@ -56,7 +56,7 @@ objects = tests/check_team.o $(TARGETS:%=tests/fuzz/%.o) tests/fuzz/fuzz.o $(mai
 $(objects): %.o: $(TOP)/%.c
 	@mkdir -p $(@D)
 	@echo "  SANCC    $<"
-	@$(CC) $(flags) $(cover) -MMD -c -o $@ $<
+	@$(CC) $(flags) $(cover) -MMD -MP -c -o $@ $<
 
 .SECONDARY:
 -include $(shell find . -name '*.d' 2>/dev/null)
