@@ -7,7 +7,8 @@
 # perplexities that others have measured for the first 48,000 bytes of a book,
 # in chunks of 2048 tokens. What is missing is told and counted.
 #
-# Environment: CLSA (the program, default ./clsa), CLSA_SHARED (golden data),
+# Environment: QUICK (leave out what takes minutes: perplexity with the own
+# kernels), CLSA (the program, default ./clsa), CLSA_SHARED (golden data),
 # PYTHON3 (default python3; with the package tokenizers of PyPI, token ids are
 # compared, too).
 set -euo pipefail
@@ -63,7 +64,9 @@ if there "$smol" 'SmolLM2'; then
         CLSA_REAL=$real ./check_golden_dense || failed=1
     fi
     if there "$book" 'perplexities'; then
-        if "$clsa" info --json | grep -q '"avx2"'; then
+        if [ -n "${QUICK:-}" ]; then
+            skip 'perplexity with the own kernels takes minutes'
+        elif "$clsa" info --json | grep -q '"avx2"'; then
             perplexity "$smol" half 35.995 0.3 --prefill own --simd avx2
         else
             skip 'perplexity at avx2: the CPU does not have it'
