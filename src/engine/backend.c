@@ -25,22 +25,13 @@ static enum clsa_prefill best(const struct clsa_model *model)
     enum clsa_prefill prefill = CLSA_PREFILL_INT8;
     if (strcmp(model->simd->name, "ref") == 0)
         return CLSA_PREFILL_NATIVE;
-    if (model->net.fine) /* int8 would round by the token */
-        return is_fast(CLSA_PREFILL_BF16)  ? CLSA_PREFILL_BF16
-               : is_fast(CLSA_PREFILL_F32) ? CLSA_PREFILL_F32
-                                           : CLSA_PREFILL_NATIVE;
-    switch (model->net.layers[0].up.format) {
-    case CLSA_F32:
+    const enum clsa_format format = model->net.layers[0].up.format;
+    if (format == CLSA_F32)
         prefill = CLSA_PREFILL_F32;
-        break;
-    case CLSA_F16:
-    case CLSA_BF16:
-        if (is_fast(CLSA_PREFILL_BF16))
-            prefill = CLSA_PREFILL_BF16;
-        break;
-    default:
-        break;
-    }
+    else if (model->net.fine || format == CLSA_F16 || format == CLSA_BF16)
+        /* int8 would round by the token */
+        prefill =
+            is_fast(CLSA_PREFILL_BF16) ? CLSA_PREFILL_BF16 : CLSA_PREFILL_F32;
     return is_fast(prefill) ? prefill : CLSA_PREFILL_NATIVE;
 }
 
