@@ -330,45 +330,38 @@ void clsa_gemm_close(struct clsa_gemm *g)
     free(g);
 }
 
-/* 255 * 127 everywhere: sums of two of them need 17 bits. */
-static int find_limit(struct clsa_gemm *g)
+/* A product of equal bytes, y [m][n]. The first call makes more code for some
+   types, and ends the process if it gets no memory: it is made here, where
+   there has just been room for it. */
+static int try_product(struct clsa_gemm *g, int x_byte, int w_byte, void *y)
 {
-    const size_t m = g->m, n = g->n, k = g->k;
-    const int32_t want = (int32_t)k * 255 * 127;
-    unsigned char *x = malloc(m * k), *packed = malloc(g->bytes);
-    signed char *w = malloc(n * k);
-    int32_t *y = malloc(m * n * sizeof *y);
-    int done = x && packed && w && y;
+    const size_t size = clsa_gemm_size(g->type);
+    void *x = malloc(g->m * g->k * size), *w = malloc(g->n * g->k * size);
+    void *packed = malloc(g->bytes);
+    int done = x && w && packed;
     if (done) {
-        memset(x, 255, m * k);
-        memset(w, 127, n * k);
+        memset(x, x_byte, g->m * g->k * size);
+        memset(w, w_byte, g->n * g->k * size);
         done = clsa_gemm_pack(g, 0, packed, w) == 0 &&
                clsa_gemm_run(g, 0, y, x, packed) == 0;
     }
-    g->limit = 127;
-    for (size_t i = 0; done && i < m * n; i++)
-        if (y[i] != want)
-            g->limit = 64;
     free(x);
-    free(packed);
     free(w);
-    free(y);
+    free(packed);
     return done;
 }
 
-/* A first call makes more code for some types, and ends the process if it gets
-   no memory: it is made here, where there has just been room for it. */
-static int call_once(struct clsa_gemm *g)
+/* int8: 255 * 127 everywhere, sums of two of them need 17 bits; else zeros. */
+static int find_limit(struct clsa_gemm *g)
 {
-    const size_t size = clsa_gemm_size(g->type);
-    void *x = calloc(g->m * g->k, size), *w = calloc(g->n * g->k, size);
-    void *packed = malloc(g->bytes), *y = malloc(g->m * g->n * sizeof(float));
-    const int done = x && w && packed && y &&
-                     clsa_gemm_pack(g, 0, packed, w) == 0 &&
-                     clsa_gemm_run(g, 0, y, x, packed) == 0;
-    free(x);
-    free(w);
-    free(packed);
+    const int int8 = g->type == CLSA_GEMM_INT8;
+    const int32_t want = (int32_t)g->k * 255 * 127;
+    int32_t *y = malloc(g->m * g->n * sizeof *y); /* floats are as large */
+    const int done = y && try_product(g, int8 ? 255 : 0, int8 ? 127 : 0, y);
+    g->limit = 127;
+    for (size_t i = 0; done && int8 && i < g->m * g->n; i++)
+        if (y[i] != want)
+            g->limit = 64;
     free(y);
     return done;
 }
@@ -383,7 +376,7 @@ static int make_all(struct clsa_gemm *g)
     for (unsigned i = 0; i < g->workers; i++)
         if (!make_call(g, &g->call[i]))
             return 0;
-    return g->type == CLSA_GEMM_INT8 ? find_limit(g) : call_once(g);
+    return find_limit(g);
 }
 
 struct clsa_gemm *clsa_gemm_open(enum clsa_gemm_type type, size_t m, size_t n,
