@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * matmul_q8_0.c: products of Q8_0 weight rows and activation columns, scalar:
- * the exact sum of each block, then one sum of blocks in float, ascending.
+ * matmul_q8_0.c: products of Q8_0 weight rows and activation columns, scalar.
  */
+#include "simd/ref/matmul_block.h"
 #include "simd/ref/ref.h"
-#include "simd/scalar.h"
 
 /* Integer sum of one block; x has 32 values. */
 static int32_t dot_block(const uint8_t *block, const int8_t *x)
@@ -19,21 +18,7 @@ static int32_t dot_block(const uint8_t *block, const int8_t *x)
 static void matmul_q8_0_ref(float *y, size_t ldy, const void *w, size_t rows,
                             const struct clsa_act *a)
 {
-    const size_t blocks = a->len / CLSA_BLOCK;
-    for (size_t i = 0; i < rows; i++) {
-        const uint8_t *row = (const uint8_t *)w + i * blocks * CLSA_Q8_0_BYTES;
-        for (size_t c = 0; c < a->n; c++) {
-            const int8_t *q = a->q + c * a->ldq;
-            float sum = 0;
-            for (size_t b = 0; b < blocks; b++) {
-                const uint8_t *block = row + b * CLSA_Q8_0_BYTES;
-                float d = clsa_f16_to_f32(clsa_read_u16(block));
-                sum += d * a->d[b * a->ldd + c] *
-                       (float)dot_block(block, q + b * CLSA_BLOCK);
-            }
-            y[c * ldy + i] = sum;
-        }
-    }
+    ref_multiply_blocks(y, ldy, w, rows, a, CLSA_Q8_0_BYTES, dot_block);
 }
 
 void clsa_matmul_q8_0_ref(struct clsa_simd *table)
