@@ -152,9 +152,13 @@ static int add_plain(const clsa_model *model, const char *text, size_t size,
 static int add_ids(const struct places *p, size_t from, size_t end,
                    struct cli_ids *ids)
 {
-    int status = CLI_DONE;
-    for (size_t i = from; i < end && !status; i++)
-        status = cli_ids_add(ids, &p->at[i].id, 1);
+    int32_t *list = malloc((end - from + 1) * sizeof *list);
+    if (!list)
+        return cli_fail_memory();
+    for (size_t i = from; i < end; i++)
+        list[i - from] = p->at[i].id;
+    const int status = cli_ids_add(ids, list, end - from);
+    free(list);
     return status;
 }
 
