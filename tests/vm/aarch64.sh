@@ -13,13 +13,6 @@ folder=$(realpath -m "${1:-build-aarch64}")
 most="qemu-aarch64 -cpu max"
 least="qemu-aarch64 -cpu cortex-a53"
 
-# kernels EMULATOR: every level that this CPU has.
-kernels() {
-    say "$1: check_kernels --quick, check_peaks"
-    $1 "$folder/check_kernels" --quick | sed 's/^/  /'
-    $1 "$folder/check_peaks" | sed 's/^/  peaks: /'
-}
-
 for command in qemu-aarch64 aarch64-linux-gnu-gcc; do
     command -v $command >/dev/null ||
         fail "$command is missing: ./bootstrap ci-deps"
@@ -30,13 +23,12 @@ build "$folder" --host=aarch64-linux-gnu --enable-werror --without-onednn \
     --with-check --disable-static
 
 expect_level "$folder" "$most" neon_bf16
-kernels "$most"
-check "$folder" "$most" check_gguf check_tokenizer check_bpe check_vocab \
-    check_tokens check_golden check_invariance check_models check_random \
+kernels "$folder" "$most"
+check "$folder" "$most" "${units[@]}" \
     check_steps check_refused \
     tests/cli/{usage,info,tokenize,run,session,interrupt,eval,bench}.sh \
     tests/cli/quantize.sh
 expect_level "$folder" "$least" neon
-kernels "$least"
+kernels "$folder" "$least"
 check "$folder" "$least" tests/cli/{usage,run,session}.sh
 say "passed in $SECONDS s"

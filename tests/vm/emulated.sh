@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # emulated.sh: what aarch64.sh, avx512.sh and no-avx2.sh share: building the
-# test programs, which ../without.sh and ../sanitized.sh use, too, and running them under an
-# emulator; sourced. What a test leaves out under an emulator is printed below
-# its name.
+# test programs, and running them under an emulator; sourced, also by
+# ../without.sh and ../sanitized.sh. What a test leaves out under an emulator is
+# printed below its name.
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
@@ -11,6 +11,10 @@ jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 # spin take the time of those that work.
 unset CLSA_SIMD
 export OMP_WAIT_POLICY=passive
+
+# Units that no emulator takes long for.
+units=(check_gguf check_tokenizer check_bpe check_vocab check_tokens
+    check_golden check_invariance check_models check_random)
 
 say() { printf '%s: %s\n' "$(basename "$0" .sh)" "$*"; }
 fail() {
@@ -51,6 +55,14 @@ expect_level() {
         sed -nE 's/^simd .* ([a-z0-9_]+)$/\1/p')
     [ "$level" = "$3" ] || fail "$2: level ${level:-unknown}, not $3"
     say "$2: the highest level is $level"
+}
+
+# kernels FOLDER EMULATOR: every level that this CPU has.
+# shellcheck disable=SC2086
+kernels() {
+    say "$2: check_kernels --quick, check_peaks"
+    $2 "$1/check_kernels" --quick | sed 's/^/  /'
+    $2 "$1/check_peaks" | sed 's/^/  peaks: /'
 }
 
 # The tests of a log of make check, and what they left out.

@@ -15,11 +15,8 @@ command -v qemu-x86_64 >/dev/null ||
     fail "qemu-x86_64 is missing: ./bootstrap ci-deps"
 build "$folder" --enable-werror
 expect_level "$folder" "$emulator" ref
-say "$emulator: check_kernels --quick"
-$emulator "$folder/check_kernels" --quick | sed 's/^/  /'
-check "$folder" "$emulator" check_peaks check_team check_gguf \
-    check_tokenizer check_bpe check_vocab check_tokens check_golden \
-    check_invariance check_models check_random check_arch check_policies \
-    check_window check_stores tests/cli/{usage,info,tokenize,run}.sh \
-    tests/cli/{session,eval,bench,quantize}.sh
+kernels "$folder" "$emulator"
+check "$folder" "$emulator" "${units[@]}" check_team check_arch \
+    check_policies check_window check_stores \
+    tests/cli/{usage,info,tokenize,run,session,eval,bench,quantize}.sh
 say "passed in $SECONDS s"
