@@ -90,13 +90,6 @@ static clsa_session *open_session(const struct fixture *f, uint32_t block)
     return session;
 }
 
-static void append(clsa_session *session, const int32_t *ids, size_t n)
-{
-    clsa_error error;
-    ck_assert_msg(clsa_session_append(session, ids, n, NULL, &error) == CLSA_OK,
-                  "%s", error.message);
-}
-
 static void check_same(const struct fixture *f, const clsa_session *a,
                        const clsa_session *b)
 {
@@ -127,7 +120,7 @@ START_TEST(logits_are_those_of_the_reference)
         ck_assert_uint_eq(json_array_size(at), 4);
         for (size_t i = 0, n = 0; i < 4; i++) {
             size_t end = (size_t)json_integer_value(json_array_get(at, i)) + 1;
-            append(session, f.ids + n, end - n);
+            suite_append(session, f.ids + n, end - n);
             check_close(clsa_session_logits(session), json_array_get(rows, i));
             n = end;
         }
@@ -142,10 +135,10 @@ START_TEST(blocks_and_decoding_give_the_same_bits)
     struct fixture f = open_fixture(names[_i], NULL);
     clsa_session *whole = open_session(&f, 512), *parts = open_session(&f, 7);
     clsa_session *single = open_session(&f, 1);
-    append(whole, f.ids, COUNT);
-    append(parts, f.ids, COUNT);
+    suite_append(whole, f.ids, COUNT);
+    suite_append(parts, f.ids, COUNT);
     for (size_t i = 0; i < COUNT; i++)
-        append(single, f.ids + i, 1);
+        suite_append(single, f.ids + i, 1);
     check_same(&f, whole, parts);
     check_same(&f, whole, single);
     clsa_session_close(whole);
@@ -183,7 +176,7 @@ START_TEST(logits_of_all_tokens_are_those_of_each)
                      CLSA_OK);
     ck_assert_uint_eq(m.calls, COUNT);
     for (size_t i = 0; i < COUNT; i++) {
-        append(one, f.ids + i, 1);
+        suite_append(one, f.ids + i, 1);
         ck_assert_int_eq(memcmp(clsa_session_logits(one),
                                 m.logits + i * m.vocab,
                                 m.vocab * sizeof *m.logits),
@@ -201,15 +194,15 @@ START_TEST(forks_and_truncated_sessions_go_on)
     struct fixture f = open_fixture(names[_i], NULL);
     clsa_session *plain = open_session(&f, 512), *cut = open_session(&f, 512);
     clsa_session *fork;
-    append(plain, f.ids, COUNT);
-    append(cut, f.ids, 30);
-    append(cut, f.ids, 29); /* other tokens, to be forgotten */
+    suite_append(plain, f.ids, COUNT);
+    suite_append(cut, f.ids, 30);
+    suite_append(cut, f.ids, 29); /* other tokens, to be forgotten */
     ck_assert_int_eq(clsa_session_fork(cut, &fork, NULL), CLSA_OK);
     ck_assert_int_eq(clsa_session_truncate(cut, 30, NULL), CLSA_OK);
-    append(cut, f.ids + 30, COUNT - 30);
+    suite_append(cut, f.ids + 30, COUNT - 30);
     check_same(&f, plain, cut);
     ck_assert_int_eq(clsa_session_truncate(fork, 3, NULL), CLSA_OK);
-    append(fork, f.ids + 3, COUNT - 3);
+    suite_append(fork, f.ids + 3, COUNT - 3);
     check_same(&f, plain, fork);
     clsa_session_close(plain);
     clsa_session_close(cut);
@@ -230,14 +223,14 @@ START_TEST(session_files_go_on)
     options.context = 12000;
     options.prefill = "native";
     close(mkstemp(path));
-    append(one, f.ids, 40);
+    suite_append(one, f.ids, 40);
     ck_assert_int_eq(clsa_session_save(one, path, &error), CLSA_OK);
     ck_assert_msg(clsa_session_load(&two, f.model, path, &options, &error) ==
                       CLSA_OK,
                   "%s", error.message);
     check_same(&f, one, two);
-    append(one, f.ids + 40, 20);
-    append(two, f.ids + 40, 20);
+    suite_append(one, f.ids + 40, 20);
+    suite_append(two, f.ids + 40, 20);
     check_same(&f, one, two);
     unlink(path);
     clsa_session_close(one);
@@ -253,12 +246,12 @@ START_TEST(batches_give_the_bits_of_one)
     int32_t next[3];
     for (size_t i = 0; i < 3; i++) {
         many[i] = open_session(&f, 512);
-        append(many[i], f.ids, 20 + 10 * i);
+        suite_append(many[i], f.ids, 20 + 10 * i);
         next[i] = f.ids[20 + 10 * i];
     }
     ck_assert_int_eq(clsa_batch_append(many, next, 3, NULL), CLSA_OK);
-    append(alone, f.ids, 30);
-    append(alone, f.ids + 30, 1);
+    suite_append(alone, f.ids, 30);
+    suite_append(alone, f.ids + 30, 1);
     check_same(&f, alone, many[1]);
     for (size_t i = 0; i < 3; i++)
         clsa_session_close(many[i]);
@@ -285,7 +278,7 @@ START_TEST(plan_counts_all_stores)
     ck_assert_uint_eq(stats.window_bytes, windows[_i] * row * (2 * 12 + 512));
     ck_assert_msg(clsa_session_fill_random(session, 9000, 1, &error) == CLSA_OK,
                   "%s", error.message);
-    append(session, f.ids, COUNT);
+    suite_append(session, f.ids, COUNT);
     clsa_session_get_stats(session, &stats, sizeof stats);
     ck_assert_uint_eq(stats.cache_bytes, 3 * 4096 * caches[_i] * row);
     for (size_t i = 0; i < f.info.vocab; i++)
@@ -321,7 +314,7 @@ START_TEST(prompts_of_other_backends_are_close)
     options.kv_type = CLSA_TYPE_F32;
     options.prefill = "f32";
     if (clsa_session_open(&session, f.model, &options, NULL) == CLSA_OK) {
-        append(session, f.ids, COUNT);
+        suite_append(session, f.ids, COUNT);
         check_close(clsa_session_logits(session), last);
         clsa_session_close(session);
     } else {

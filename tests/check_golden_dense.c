@@ -128,13 +128,6 @@ static clsa_session *open_session(clsa_model *model, const struct how *how)
     return session;
 }
 
-static void append(clsa_session *session, const int32_t *ids, size_t n)
-{
-    clsa_error error;
-    ck_assert_msg(clsa_session_append(session, ids, n, NULL, &error) == CLSA_OK,
-                  "%s", error.message);
-}
-
 /* ------------------------------------------------------------------- cases */
 
 struct golden {
@@ -292,7 +285,7 @@ static void check_case(const struct golden *g, clsa_session *session,
     const char *policy = text_of(entry, "policy");
     ck_assert_int_eq(clsa_session_set_attention(session, policy, NULL),
                      CLSA_OK);
-    append(session, &last, 1);
+    suite_append(session, &last, 1);
     check_logits(g, entry, policy, clsa_session_logits(session));
     check_rows(session, entry, policy);
     clsa_session_truncate(session, clsa_session_length(session) - 1, NULL);
@@ -414,8 +407,8 @@ START_TEST(threads_and_blocks_give_the_same_bits)
     clsa_session *a = open_session(two, &how);
     how.block = 37;
     clsa_session *b = open_session(three, &how);
-    append(a, ids, 300);
-    append(b, ids, 300);
+    suite_append(a, ids, 300);
+    suite_append(b, ids, 300);
     check_same(how.policy, a, b);
     clsa_session_close(a);
     clsa_session_close(b);
@@ -452,13 +445,13 @@ START_TEST(sessions_give_the_same_bits)
     const struct how *how = &hows[_i];
     clsa_model *model = open_model(SITES, 2);
     clsa_session *plain = open_session(model, how), *fork, *loaded;
-    append(plain, ids, N);
-    append(plain, ids + N, 1);
+    suite_append(plain, ids, N);
+    suite_append(plain, ids + N, 1);
     clsa_session *cut = open_session(model, how);
-    append(cut, ids, N);
+    suite_append(cut, ids, N);
     ck_assert_int_eq(clsa_session_fork(cut, &fork, NULL), CLSA_OK);
     loaded = save_and_load(model, cut, how);
-    append(cut, ids + CUT, 9);
+    suite_append(cut, ids + CUT, 9);
     ck_assert_int_eq(clsa_session_truncate(cut, N, NULL), CLSA_OK);
     clsa_session *const batch[] = {cut, fork, loaded};
     const int32_t last[] = {ids[N], ids[N], ids[N]};
@@ -487,8 +480,8 @@ START_TEST(all_rows_are_dense)
                                 300};
         clsa_session *a = open_session(model, &dense);
         clsa_session *b = open_session(model, &how);
-        append(a, ids, 300);
-        append(b, ids, 300);
+        suite_append(a, ids, 300);
+        suite_append(b, ids, 300);
         check_same(how.policy, a, b);
         clsa_session_close(a);
         clsa_session_close(b);
@@ -511,7 +504,7 @@ START_TEST(rows_are_few)
     const struct how how = {"clsa:128", NULL, 0, N};
     clsa_session *session = open_session(model, &how);
     clsa_session_stats stats;
-    append(session, ids, N);
+    suite_append(session, ids, N);
     for (uint32_t i = 0; i < LAYERS; i++) {
         const uint32_t *rows;
         size_t count;
@@ -528,7 +521,7 @@ START_TEST(rows_are_few)
     ck_assert_int_eq(
         clsa_session_set_attention(session, "anchors:128:3,9", NULL), CLSA_OK);
     clsa_session_truncate(session, N - 1, NULL);
-    append(session, ids + N - 1, 1);
+    suite_append(session, ids + N - 1, 1);
     clsa_session_get_stats(session, &stats, sizeof stats);
     ck_assert_uint_eq(stats.rows_read, (5 * N + 7 * K + LAYERS / 2) / LAYERS);
     clsa_session_close(session);

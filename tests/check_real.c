@@ -68,13 +68,6 @@ static clsa_session *open_session(uint64_t context, const char *policy)
     return session;
 }
 
-static void append(clsa_session *session, const int32_t *ids, size_t n)
-{
-    clsa_error error;
-    ck_assert_msg(clsa_session_append(session, ids, n, NULL, &error) == CLSA_OK,
-                  "%s", error.message);
-}
-
 /* ------------------------------------------------------------------ logits */
 
 static void check_case(const json_t *entry, size_t number, FILE *logits)
@@ -88,7 +81,7 @@ static void check_case(const json_t *entry, size_t number, FILE *logits)
         fseek(logits, row * (long)(vocab * sizeof *want), SEEK_SET), 0);
     ck_assert_uint_eq(fread(want, sizeof *want, vocab, logits), vocab);
     clsa_session *session = open_session(n, "dense");
-    append(session, ids, n);
+    suite_append(session, ids, n);
     const float *z = clsa_session_logits(session);
     double worst = 0, largest = 0;
     for (size_t i = 0; i < vocab; i++) {
@@ -153,7 +146,7 @@ static void check_answer(const json_t *chat, size_t number, const int32_t *ids,
     size_t count, same = 0;
     int32_t *answer = load_ids(json_object_get(chat, "answer_ids"), &count);
     clsa_session *session = open_session(n + count, "dense");
-    append(session, ids, n);
+    suite_append(session, ids, n);
     for (; same < count; same++) {
         const int32_t id =
             (int32_t)suite_argmax(clsa_session_logits(session), info.vocab);
@@ -165,7 +158,7 @@ static void check_answer(const json_t *chat, size_t number, const int32_t *ids,
             break;
         }
         if (same + 1 < count)
-            append(session, answer + same, 1);
+            suite_append(session, answer + same, 1);
     }
     printf("chat %zu: %zu of %zu tokens\n", number, same, count);
     clsa_session_close(session);

@@ -14,6 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "clsa.h"
+
 #define SUITE_SKIPPED 77 /* exit status of a test of which nothing ran */
 
 static unsigned suite_skipped; /* whole tests; with CK_NOFORK alone */
@@ -35,6 +37,15 @@ static inline size_t suite_argmax(const float *x, size_t n)
         if (x[i] > x[best])
             best = i;
     return best;
+}
+
+static inline void suite_append(clsa_session *session, const int32_t *more,
+                                size_t n)
+{
+    clsa_error error;
+    ck_assert_msg(clsa_session_append(session, more, n, NULL, &error) ==
+                      CLSA_OK,
+                  "%s", error.message);
 }
 
 /* Runs a suite and releases it; the exit status, 77 if every test skipped
