@@ -154,6 +154,14 @@ def compare(program, vocab, tokenizer, texts, special):
     return wrong
 
 
+def is_run(token):
+    return set(token["content"]) == {"\u2581"}
+
+
+def has_runs(root):
+    return any(is_run(t) for t in root["added_tokens"])
+
+
 def variants(root, random_):
     """Names and changes of a tokenizer.json: flags of added tokens, and for
     characters the pre-tokenizer Metaspace."""
@@ -167,8 +175,8 @@ def variants(root, random_):
                    if t["content"].isascii() and t["content"].strip()})
         for t in root["added_tokens"]])
     yield " with flags", changed
-    runs = any(is_run(t) for t in root["added_tokens"])
-    for scheme in ("always", "first", "never") if chars and not runs else ():
+    for scheme in ("always", "first", "never") \
+            if chars and not has_runs(root) else ():
         for split in (False, True):
             yield " with Metaspace %s%s" % (scheme, " split" * split), dict(
                 root, normalizer=None,
@@ -184,10 +192,6 @@ def of_library(root):
     return dict(root, added_tokens=[
         dict(t, normalized=True) if is_run(t) else t
         for t in root["added_tokens"]])
-
-
-def is_run(token):
-    return set(token["content"]) == {"\u2581"}
 
 
 def check(program, folder, name, count, writer, source):
@@ -206,7 +210,7 @@ def check(program, folder, name, count, writer, source):
         with open(path) as f:
             root = json.load(f)
         added = [t["content"] for t in root["added_tokens"]]
-        runs = any(is_run(t) for t in root["added_tokens"])
+        runs = has_runs(root)
         writer.random.shuffle(added)
         edges = list(writer.edges(added[:40]))
         for variant, changed in variants(root, writer.random):
