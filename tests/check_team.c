@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The threads of a model at work: each item of a loop is done once and seen by
- * all after it, also if a thread comes late, threads outnumber CPUs, or all of
- * them have one CPU; and steps of a small model compute the same bits for any
- * number of threads. tests/tsan.sh runs it
- * with ThreadSanitizer, which watches for what is read without a loop's
- * end between. A model is found in CLSA_TEST_DATA, default "tests/data".
+ * all after it, also if a thread comes late, threads outnumber CPUs, all of
+ * them have one CPU, or CPUs are taken away; and steps of a small model compute
+ * the same bits for any number of threads. tests/tsan.sh runs it with
+ * ThreadSanitizer, which watches for what is read without a loop's end between.
+ * A model is found in CLSA_TEST_DATA, default "tests/data".
  *
  * Exit status: 0 passed, 1 failed.
  */
@@ -17,6 +17,7 @@
 
 #include "clsa.h"
 #include "src/base/loop.h"
+#include "tests/seccomp.h"
 
 enum {
     THREADS = 4,
@@ -217,6 +218,79 @@ static void check_one_cpu(void)
     clsa_pin_set(&all);
 }
 
+/* --------------------------------------------- CPUs that are taken away */
+
+static void count_workers(void *context, struct clsa_worker *w)
+{
+    if (w->id == 0)
+        *(unsigned *)context = w->count;
+}
+
+static unsigned workers_of(struct clsa_team *team)
+{
+    unsigned count = 0;
+    clsa_team_run(team, count_workers, &count);
+    return count;
+}
+
+#if CLSA_SECCOMP
+/* From here on no thread of the process gets to another CPU. */
+static bool forbid_moves(void)
+{
+    struct sock_filter filter[] = {
+        LOAD(nr),
+        IF(SYS_sched_setaffinity, 1),
+        RETURN(SECCOMP_RET_ERRNO | EINVAL),
+        RETURN(SECCOMP_RET_ALLOW),
+    };
+    return clsa_seccomp_install(filter, sizeof filter / sizeof *filter) == 0;
+}
+#else
+static bool forbid_moves(void)
+{
+    return false;
+}
+#endif
+
+/* As if the cpuset of the process had one CPU left: the next region but one has
+   one thread, and after some hundreds all are tried again. For good, so last.
+ */
+static void check_lost_cpu(void)
+{
+    struct clsa_ids all, one = {.any = false};
+    struct clsa_numa *numa;
+    struct clsa_team *team;
+    unsigned cpu = 0, tried = 0;
+    if (!clsa_pin_get(&all) || clsa_ids_count(&all) < 2 ||
+        clsa_numa_open(&numa, NULL, NULL) != CLSA_OK) {
+        printf("SKIP check_team lost CPU: there are no two CPUs\n");
+        return;
+    }
+    while (!clsa_ids_has(&all, cpu))
+        cpu++;
+    clsa_ids_add(&one, cpu);
+    if (!clsa_numa_pins(numa) ||
+        clsa_team_open(&team, 2, numa, NULL) != CLSA_OK) {
+        printf("SKIP check_team lost CPU: threads are not pinned\n");
+        clsa_numa_close(numa);
+        return;
+    }
+    expect(workers_of(team) == 2, "a team of two is smaller", 2);
+#pragma omp parallel num_threads(2)
+    clsa_pin_set(&one);
+    if (forbid_moves()) {
+        workers_of(team); /* finds out */
+        expect(workers_of(team) == 1, "two threads on one CPU", 2);
+        for (unsigned i = 0; i < 256; i++)
+            tried += workers_of(team) == 2;
+        expect(tried == 1, "not all threads are tried again", 2);
+    } else {
+        printf("SKIP check_team lost CPU: calls cannot be forbidden\n");
+    }
+    clsa_team_close(team);
+    clsa_numa_close(numa);
+}
+
 /* ------------------------------------------------------------------ steps */
 
 /* A prompt, decoding, a fork and a batch; the logits at the end, or NULL. */
@@ -287,6 +361,7 @@ int main(void)
     check_nodes();
     for (size_t i = 0; i < sizeof models / sizeof *models; i++)
         check_steps(models[i]);
+    check_lost_cpu();
     printf("%s: 1 to %d threads\n", failures ? "failed" : "passed", THREADS);
     return failures ? EXIT_FAILURE : EXIT_SUCCESS;
 }
