@@ -25,6 +25,7 @@ struct file {
     const char *const *merges;
     unsigned bos; /* id + 1 */
     int add_bos;
+    unsigned rstrip;  /* id + 1; 0: none takes the white space after it */
     const char *omit; /* key to leave out */
     unsigned vocab;   /* as told to clsa_tokenizer_open */
 };
@@ -100,7 +101,7 @@ static void put_file(FILE *out, const struct file *file)
     fputs("GGUF", out);
     put(out, 3, 4);
     put(out, 0, 8);
-    put(out, file->omit ? 6 : 7, 8);
+    put(out, (file->omit ? 6 : 7) + (file->rstrip ? 1 : 0), 8);
     if (put_key(out, file, "model", CLSA_GGUF_STRING))
         put_string(out, file->model);
     if (put_key(out, file, "pre", CLSA_GGUF_STRING))
@@ -118,6 +119,11 @@ static void put_file(FILE *out, const struct file *file)
         put(out, file->bos - 1, 4);
     if (put_key(out, file, "add_bos_token", CLSA_GGUF_BOOL))
         put(out, (uint64_t)file->add_bos, 1);
+    if (file->rstrip &&
+        put_key(out, file, "rstrip_token_ids", CLSA_GGUF_ARRAY)) {
+        put_array(out, CLSA_GGUF_I32, 1);
+        put(out, file->rstrip - 1, 4);
+    }
     fwrite((const char[32]){0}, 1, 32, out); /* up to the alignment */
 }
 
@@ -340,6 +346,46 @@ START_TEST(token_kinds)
 }
 END_TEST
 
+/* What a token takes is no text, but an added token in it is one, and what
+   follows that is text again, as in Hugging Face's tokenizers
+   (AddedVocabulary::find_matches). */
+START_TEST(taken_space)
+{
+    static const struct {
+        const char *text, *ids;
+        size_t starts[5];
+    } cases[] = {
+        {"<|end|>  a", "01", {0, 9}},
+        {"<|end|> \n a", "0321", {0, 8, 9, 10}},
+        {"<|end|>\n \na", "03231", {0, 7, 8, 9, 10}},
+    };
+    const struct file file = {.tokens = LIST("<|end|>", "a", "\304\240", "\n"),
+                              .types = "3114",
+                              .merges = LIST(NULL),
+                              .vocab = 4,
+                              .rstrip = 1};
+    struct clsa_tokenizer *tokenizer;
+    clsa_error error = {CLSA_OK, ""};
+    struct clsa_tokens tokens;
+    const char *text = cases[_i].text;
+    ck_assert_msg(open_file(&tokenizer, file, &error) == CLSA_OK, "%s",
+                  error.message);
+    ck_assert_int_eq(
+        clsa_tokenizer_encode(tokenizer, text, strlen(text),
+                              CLSA_TOKENIZE_SPECIAL | CLSA_TOKENIZE_PLACES,
+                              &tokens, &error),
+        CLSA_OK);
+    ck_assert_uint_eq(tokens.count, strlen(cases[_i].ids));
+    for (size_t i = 0; i < tokens.count; i++) {
+        ck_assert_int_eq(tokens.ids[i], cases[_i].ids[i] - '0');
+        ck_assert_uint_eq(tokens.starts[i], cases[_i].starts[i]);
+    }
+    clsa_mem_free(tokens.ids);
+    clsa_mem_free(tokens.starts);
+    clsa_tokenizer_close(tokenizer);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("vocab");
@@ -351,6 +397,7 @@ int main(void)
     tcase_add_test(use, no_bos);
     tcase_add_loop_test(use, byte_without_token, 0, 3);
     tcase_add_test(use, token_kinds);
+    tcase_add_loop_test(use, taken_space, 0, 3);
     suite_add_tcase(s, use);
     return suite_run(s, CK_FORK_GETENV);
 }

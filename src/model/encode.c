@@ -254,7 +254,8 @@ static clsa_status encode_normal(struct clsa_encoder *e)
     if (scan.added->count == 0)
         return encode_pieces(e, 0, text->size);
     for (; clsa_scan_next(&scan, &match); from = match.stop) {
-        CLSA_TRY(encode_pieces(e, from, match.start));
+        if (match.start > from)
+            CLSA_TRY(encode_pieces(e, from, match.start));
         CLSA_TRY(clsa_encoder_reserve(e, 1));
         if (e->places)
             put_start(e, e->count, match.start);

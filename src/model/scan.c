@@ -52,7 +52,9 @@ static struct found find_added(const struct clsa_scan *t, size_t at)
         clsa_added_find(t->added, t->text + at, t->size - at, t->special);
     const struct found found = {token ? token->id : -1,
                                 token ? token->size : 0};
-    if (token || t->vocab->most_spaces == 0 || t->added != &t->vocab->added)
+    /* White space that a token has taken is not normalized any more. */
+    if (token || t->vocab->most_spaces == 0 || t->added != &t->vocab->added ||
+        at < t->start)
         return found;
     return find_spaces(t, at);
 }
@@ -115,12 +117,11 @@ bool clsa_scan_next(struct clsa_scan *t, struct clsa_scan_match *match)
         if (flags & CLSA_ADDED_WORD &&
             (is_word(char_before(t, start)) || is_word(char_from(t, t->at))))
             continue;
-        if (flags & CLSA_ADDED_RSTRIP)
-            t->at = space_end(t, t->at);
         match->id = found.id;
         match->start =
             flags & CLSA_ADDED_LSTRIP ? space_start(t, start) : start;
-        match->stop = t->start = t->at;
+        match->stop = t->start =
+            flags & CLSA_ADDED_RSTRIP ? space_end(t, t->at) : t->at;
         return true;
     }
     return false;

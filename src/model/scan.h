@@ -16,11 +16,13 @@ struct clsa_scan {
     const char *text;               /* [size], perhaps not valid UTF-8 */
     size_t size;
     bool special; /* control and unknown tokens are cut out */
-    size_t start; /* the end of the last token */
-    size_t at;
+    size_t start; /* the end of the last token, with the space after it */
+    size_t at;    /* the same, without it */
 };
 
-/* A token, and the text that it stands for: bytes [start, stop). */
+/* A token, and the text that it stands for: bytes [start, stop). An added token
+   of white space in the space that the one before it takes is a token all the
+   same, and begins before the stop of that one; what follows it is text. */
 struct clsa_scan_match {
     int32_t id;
     size_t start, stop;

@@ -118,8 +118,9 @@ static clsa_status encode_all(struct clsa_encoder *e, const char *text,
     size_t start = 0;
     e->special = special;
     for (; clsa_scan_next(&scan, &match); start = match.stop) {
-        CLSA_TRY(
-            clsa_encode_fragment(e, text + start, match.start - start, start));
+        if (match.start > start)
+            CLSA_TRY(clsa_encode_fragment(e, text + start, match.start - start,
+                                          start));
         CLSA_TRY(clsa_encoder_put(e, match.id, match.start));
     }
     return clsa_encode_fragment(e, text + start, size - start, start);
