@@ -315,11 +315,11 @@ typedef struct clsa_session_options {
         "f32", "bf16", "int8": oneDNN, with weights and activations of that
         type; int8 with a scale per row and per token. Decoding gives other
         logits, by rounding or quantization.
-        "auto" (also NULL): the type of the weights, int8 for blocks of fewer
-        bits, bf16, or f32 if the CPU has no bf16, for 16 bits and for models
-        with weights of Q4_1 or Q5_1; "native" if
-        nothing else is faster: without oneDNN, without AVX2, or if the system
-        forbids the code that oneDNN makes (clsa_session_notice).
+        "auto" (also NULL): f32 for weights of 32 bits; bf16, or f32 if the CPU
+        has no bf16, for all others; int8 for types of 8 bits or fewer of the
+        architecture yoco; "native" if nothing else is faster: without oneDNN,
+        without AVX2, or if the system forbids the code that oneDNN makes
+        (clsa_session_notice).
         Threads, prefill_block and neighbors change no bit. */
     const char *prefill;
     /** How models with a cache per layer read tokens whose logits nobody wants:

@@ -17,9 +17,13 @@
 struct clsa_arch_keys;
 
 struct clsa_arch {
-    const char *name; /* general.architecture, and the prefix of its keys */
-    bool own_index;   /* it reads and finds its index by itself, and takes none
-                         from a side file */
+    const char *name;  /* general.architecture, and the prefix of its keys */
+    bool own_index;    /* it reads and finds its index by itself, and takes none
+                          from a side file */
+    bool int8_prompts; /* products of a prompt may round activations to 8 bits
+                          with one scale a token; elsewhere, a few large values
+                          of a token take the bits of all others: 4 % of the
+                          perplexity of gemma-3-270m and SmolLM2-135M */
 
     /* Keys to sizes, layers, stores and ropes: clsa_network_open and what
        network.h guarantees. */

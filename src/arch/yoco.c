@@ -376,6 +376,7 @@ static clsa_status find(struct clsa_network *net, struct clsa_finder *f)
 const struct clsa_arch clsa_arch_yoco = {
     .name = "yoco",
     .own_index = true,
+    .int8_prompts = true,
     .read = read,
     .set_shape = set_shape,
     .find = find,

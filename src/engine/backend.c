@@ -2,6 +2,7 @@
 /* Who multiplies in prompts: names, and the best one for a model. */
 #include <string.h>
 
+#include "src/arch/arch.h"
 #include "src/engine/backend_onednn.h"
 #include "src/engine/session.h"
 
@@ -19,7 +20,7 @@ static bool is_fast(enum clsa_prefill prefill)
 }
 
 /* Weights keep the precision that they are stored with, as far as the CPU is
-   good at it. */
+   good at it and the architecture bears it. */
 static enum clsa_prefill best(const struct clsa_model *model)
 {
     enum clsa_prefill prefill = CLSA_PREFILL_INT8;
@@ -28,8 +29,8 @@ static enum clsa_prefill best(const struct clsa_model *model)
     const enum clsa_format format = model->net.layers[0].up.format;
     if (format == CLSA_F32)
         prefill = CLSA_PREFILL_F32;
-    else if (model->net.fine || format == CLSA_F16 || format == CLSA_BF16)
-        /* int8 would round by the token */
+    else if (!model->net.arch->int8_prompts || format == CLSA_F16 ||
+             format == CLSA_BF16)
         prefill =
             is_fast(CLSA_PREFILL_BF16) ? CLSA_PREFILL_BF16 : CLSA_PREFILL_F32;
     return is_fast(prefill) ? prefill : CLSA_PREFILL_NATIVE;
