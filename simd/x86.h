@@ -73,6 +73,16 @@ typedef void clsa_matmul_kernel(float *y, size_t ldy, const void *w,
 
 clsa_matmul_kernel clsa_kernel_matmul_q8_0_avx2;
 clsa_matmul_kernel clsa_kernel_matmul_q4_0_avx2;
+clsa_matmul_kernel clsa_kernel_matmul_q2_k_avx2;
+clsa_matmul_kernel clsa_kernel_matmul_q3_k_avx2;
+clsa_matmul_kernel clsa_kernel_matmul_q4_1_avx2;
+clsa_matmul_kernel clsa_kernel_matmul_q4_k_avx2;
+clsa_matmul_kernel clsa_kernel_matmul_q5_0_avx2;
+clsa_matmul_kernel clsa_kernel_matmul_q5_1_avx2;
+clsa_matmul_kernel clsa_kernel_matmul_q5_k_avx2;
+clsa_matmul_kernel clsa_kernel_matmul_q6_k_avx2;
+clsa_matmul_kernel clsa_kernel_matmul_iq4_nl_avx2;
+clsa_matmul_kernel clsa_kernel_matmul_iq4_xs_avx2;
 clsa_matmul_kernel clsa_kernel_matmul_q8_0_avx512;
 clsa_matmul_kernel clsa_kernel_matmul_q4_0_avx512;
 clsa_matmul_kernel clsa_kernel_matmul_q8_0_avx512vnni;

@@ -32,6 +32,6 @@ AVX2_K_KERNELS(iq4_nl)
 
 void clsa_matmul_iq4_nl_avx2(struct clsa_simd *table)
 {
-    table->matmul[CLSA_IQ4_NL] = matmul_iq4_nl_avx2;
+    table->matmul[CLSA_IQ4_NL] = clsa_kernel_matmul_iq4_nl_avx2;
     table->load[CLSA_IQ4_NL] = load_iq4_nl_avx2;
 }

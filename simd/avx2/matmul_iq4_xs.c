@@ -52,6 +52,6 @@ AVX2_K_KERNELS(iq4_xs)
 
 void clsa_matmul_iq4_xs_avx2(struct clsa_simd *table)
 {
-    table->matmul[CLSA_IQ4_XS] = matmul_iq4_xs_avx2;
+    table->matmul[CLSA_IQ4_XS] = clsa_kernel_matmul_iq4_xs_avx2;
     table->load[CLSA_IQ4_XS] = load_iq4_xs_avx2;
 }

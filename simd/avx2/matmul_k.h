@@ -268,8 +268,9 @@ INLINE void avx2_k_floats(float *y, const struct avx2_k_block *u,
 
 /* The kernels of a format, made from what matmul_k_tmpl.h defined for it. */
 #define AVX2_K_KERNELS(name)                                                   \
-    static void matmul_##name##_avx2(float *y, size_t ldy, const void *w,      \
-                                     size_t rows, const struct clsa_act *a)    \
+    void clsa_kernel_matmul_##name##_avx2(float *y, size_t ldy, const void *w, \
+                                          size_t rows,                         \
+                                          const struct clsa_act *a)            \
     {                                                                          \
         matmul_k(y, ldy, w, rows, a);                                          \
     }                                                                          \

@@ -51,6 +51,6 @@ AVX2_K_KERNELS(q2_k)
 
 void clsa_matmul_q2_k_avx2(struct clsa_simd *table)
 {
-    table->matmul[CLSA_Q2_K] = matmul_q2_k_avx2;
+    table->matmul[CLSA_Q2_K] = clsa_kernel_matmul_q2_k_avx2;
     table->load[CLSA_Q2_K] = load_q2_k_avx2;
 }

@@ -58,6 +58,6 @@ AVX2_K_KERNELS(q3_k)
 
 void clsa_matmul_q3_k_avx2(struct clsa_simd *table)
 {
-    table->matmul[CLSA_Q3_K] = matmul_q3_k_avx2;
+    table->matmul[CLSA_Q3_K] = clsa_kernel_matmul_q3_k_avx2;
     table->load[CLSA_Q3_K] = load_q3_k_avx2;
 }

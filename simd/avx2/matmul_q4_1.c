@@ -31,6 +31,6 @@ AVX2_K_KERNELS(q4_1)
 
 void clsa_matmul_q4_1_avx2(struct clsa_simd *table)
 {
-    table->matmul[CLSA_Q4_1] = matmul_q4_1_avx2;
+    table->matmul[CLSA_Q4_1] = clsa_kernel_matmul_q4_1_avx2;
     table->load[CLSA_Q4_1] = load_q4_1_avx2;
 }

@@ -30,6 +30,6 @@ AVX2_K_KERNELS(q4_k)
 
 void clsa_matmul_q4_k_avx2(struct clsa_simd *table)
 {
-    table->matmul[CLSA_Q4_K] = matmul_q4_k_avx2;
+    table->matmul[CLSA_Q4_K] = clsa_kernel_matmul_q4_k_avx2;
     table->load[CLSA_Q4_K] = load_q4_k_avx2;
 }

@@ -33,6 +33,6 @@ AVX2_K_KERNELS(q5_0)
 
 void clsa_matmul_q5_0_avx2(struct clsa_simd *table)
 {
-    table->matmul[CLSA_Q5_0] = matmul_q5_0_avx2;
+    table->matmul[CLSA_Q5_0] = clsa_kernel_matmul_q5_0_avx2;
     table->load[CLSA_Q5_0] = load_q5_0_avx2;
 }

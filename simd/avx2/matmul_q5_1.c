@@ -31,6 +31,6 @@ AVX2_K_KERNELS(q5_1)
 
 void clsa_matmul_q5_1_avx2(struct clsa_simd *table)
 {
-    table->matmul[CLSA_Q5_1] = matmul_q5_1_avx2;
+    table->matmul[CLSA_Q5_1] = clsa_kernel_matmul_q5_1_avx2;
     table->load[CLSA_Q5_1] = load_q5_1_avx2;
 }

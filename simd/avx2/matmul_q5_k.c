@@ -39,6 +39,6 @@ AVX2_K_KERNELS(q5_k)
 
 void clsa_matmul_q5_k_avx2(struct clsa_simd *table)
 {
-    table->matmul[CLSA_Q5_K] = matmul_q5_k_avx2;
+    table->matmul[CLSA_Q5_K] = clsa_kernel_matmul_q5_k_avx2;
     table->load[CLSA_Q5_K] = load_q5_k_avx2;
 }

@@ -49,6 +49,6 @@ AVX2_K_KERNELS(q6_k)
 
 void clsa_matmul_q6_k_avx2(struct clsa_simd *table)
 {
-    table->matmul[CLSA_Q6_K] = matmul_q6_k_avx2;
+    table->matmul[CLSA_Q6_K] = clsa_kernel_matmul_q6_k_avx2;
     table->load[CLSA_Q6_K] = load_q6_k_avx2;
 }

@@ -237,6 +237,12 @@ void clsa_matmul_q8_0_avx512vnni(struct clsa_simd *table);
 void clsa_matmul_q4_0_avx512vnni(struct clsa_simd *table);
 void clsa_matmul_q4_k_avx512vnni(struct clsa_simd *table);
 void clsa_matmul_q6_k_avx512vnni(struct clsa_simd *table);
+void clsa_matmul_q4_1_avx512vnni(struct clsa_simd *table);
+void clsa_matmul_q5_0_avx512vnni(struct clsa_simd *table);
+void clsa_matmul_q5_1_avx512vnni(struct clsa_simd *table);
+void clsa_matmul_q5_k_avx512vnni(struct clsa_simd *table);
+void clsa_matmul_iq4_nl_avx512vnni(struct clsa_simd *table);
+void clsa_matmul_iq4_xs_avx512vnni(struct clsa_simd *table);
 void clsa_index_avx512vnni(struct clsa_simd *table);
 
 /* level avx512bf16 */

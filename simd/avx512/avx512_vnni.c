@@ -9,5 +9,11 @@ void clsa_simd_avx512vnni(struct clsa_simd *table)
     clsa_matmul_q4_0_avx512vnni(table);
     clsa_matmul_q4_k_avx512vnni(table);
     clsa_matmul_q6_k_avx512vnni(table);
+    clsa_matmul_q4_1_avx512vnni(table);
+    clsa_matmul_q5_0_avx512vnni(table);
+    clsa_matmul_q5_1_avx512vnni(table);
+    clsa_matmul_q5_k_avx512vnni(table);
+    clsa_matmul_iq4_nl_avx512vnni(table);
+    clsa_matmul_iq4_xs_avx512vnni(table);
     clsa_index_avx512vnni(table);
 }

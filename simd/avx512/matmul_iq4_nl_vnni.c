@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* IQ4_NL rows and one or two columns with vpdpbusd. */
+#include "simd/avx512/matvec_k.h"
+
+INLINE void unpack(__m512i q[4], const uint8_t *w)
+{
+    const uint8_t *second = w + 4 * CLSA_IQ4_NL_BYTES;
+    avx512_iq4_eight(q, avx512_four_blocks(w + 2, CLSA_IQ4_NL_BYTES),
+                     avx512_four_blocks(second + 2, CLSA_IQ4_NL_BYTES));
+}
+
+INLINE void factors(struct avx512_k_factors *f, const uint8_t *w0,
+                    const uint8_t *w1)
+{
+    avx512_block_factors(f, w0, w1, CLSA_IQ4_NL_BYTES, false);
+}
+
+#define BLOCK_BYTES   CLSA_IQ4_NL_BYTES
+#define BLOCKS_OF_32  true
+#define UNPACK_GROUP  unpack
+#define PLACES        AVX512_K_BLOCKS
+#define FACTORS       factors
+#define SCALES        0
+#define MINS          0
+#define WEIGHT_OFFSET 128
+#define LEVEL_BELOW   clsa_kernel_matmul_iq4_nl_avx2
+#include "simd/avx512/matvec_k_tmpl.h"
+
+static void matmul_iq4_nl_avx512vnni(float *y, size_t ldy, const void *w,
+                                     size_t rows, const struct clsa_act *a)
+{
+    matvec_k(y, ldy, w, rows, a);
+}
+
+void clsa_matmul_iq4_nl_avx512vnni(struct clsa_simd *table)
+{
+    table->matmul[CLSA_IQ4_NL] = matmul_iq4_nl_avx512vnni;
+}
