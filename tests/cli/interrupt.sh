@@ -5,8 +5,8 @@ for i in {1..6000}; do
 done >long
 # Time to get into the prompt, or the generation; programs start slowly under
 # an emulator.
-pause=1 many=3000
-[ -z "${CLSA_EMULATOR:-}" ] || pause=5 many=30
+pause=1
+[ -z "${CLSA_EMULATOR:-}" ] || pause=5
 # Shells without job control have SIGINT ignored for what runs beside them, and
 # nohup has SIGHUP.
 start=(env --default-signal=INT,HUP,TERM "$program")
@@ -45,15 +45,18 @@ hang_up() {
 }
 hang_up h 2>&1 | sed -E 's/after [0-9]+ gen/after N gen/'
 ls h
-# What was ignored at the start stays ignored.
+# What was ignored at the start stays ignored, also while a text is waited for.
+mkfifo text
 (
     trap '' INT HUP TERM
-    exec "$program" run --temp 0 -p "The ferry" \
-        -n $many -t 1 >out
+    exec "$program" run --temp 0 -f text -n 3 -t 1 >out
 ) &
+exec 3>text # until it is there
 sleep 0.3
 kill -INT $!
 kill -HUP $!
 kill -TERM $!
+echo "The ferry" >&3
+exec 3>&-
 wait $!
 echo "exit status $?"
