@@ -44,7 +44,7 @@ static double read_time(struct read_run *r, unsigned threads)
         r->turn++;
         seconds[i] = bench_run(threads, read_work, r);
     }
-    return bench_median(seconds, REPEATS);
+    return bench_least(seconds, REPEATS);
 }
 
 double bench_read(const struct clsa_peak_loops *loops, unsigned threads,
@@ -107,7 +107,7 @@ static void gather_work(void *context, unsigned thread, unsigned threads)
     }
 }
 
-/* The median of runs that each take other rows. */
+/* The fastest of runs that each take other rows. */
 static double gather_time(struct gathering *g, unsigned threads)
 {
     const size_t each = GATHER_BYTES / g->bytes;
@@ -116,7 +116,7 @@ static double gather_time(struct gathering *g, unsigned threads)
         g->next = (g->next + each) % (g->rows / each * each);
         seconds[i] = bench_run(threads, gather_work, g);
     }
-    return bench_median(seconds, REPEATS);
+    return bench_least(seconds, REPEATS);
 }
 
 double bench_gather(const struct clsa_peak_loops *loops, unsigned threads,

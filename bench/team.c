@@ -37,6 +37,14 @@ double bench_median(double *values, size_t n)
     return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
 }
 
+double bench_least(const double *values, size_t n)
+{
+    double least = values[0];
+    for (size_t i = 1; i < n; i++)
+        least = values[i] < least ? values[i] : least;
+    return least;
+}
+
 double bench_run(unsigned threads, bench_work *work, void *context)
 {
     double start = 0, end = 0;
@@ -64,5 +72,5 @@ double bench_time(unsigned threads, bench_work *work, void *context,
     do
         seconds[i++] = bench_run(threads, work, context);
     while (i < repeats && !bench_is_stopped());
-    return bench_median(seconds, i);
+    return bench_least(seconds, i);
 }

@@ -18,11 +18,14 @@ double bench_median(double *values, size_t n);
 /* One thread's range of the work; thread < threads. */
 typedef void bench_work(void *context, unsigned thread, unsigned threads);
 
+/* The smallest of n >= 1 values. */
+double bench_least(const double *values, size_t n);
+
 /* Runs the work on `threads` threads; seconds from start to end. */
 double bench_run(unsigned threads, bench_work *work, void *context);
 
-/* Median of `repeats` runs, 1 to BENCH_REPEATS, after one that does not
-   count. */
+/* The fastest of `repeats` runs, 1 to BENCH_REPEATS, after one that does not
+   count: a peak is what the machine can do, and others slow some runs down. */
 #define BENCH_REPEATS 31
 double bench_time(unsigned threads, bench_work *work, void *context,
                   unsigned repeats);

@@ -143,6 +143,12 @@ def needle_table(results):
                        lambda r: f"{r['recalled']} of {r['asked']}"))
 
 
+def share(r):
+    """What is reached of the roofline; None: its peaks were disturbed."""
+    part = r['roofline_share']
+    return '-' if part is None else f'{part:.2f}'
+
+
 def speed_table(results):
     head = ['policy', 'depth', 'batch', 'ms per step', 'routing ms',
             'attention ms', 'tokens/s', 'of roofline', 'MiB read',
@@ -151,7 +157,7 @@ def speed_table(results):
                          f"{r['ms']:.2f}", f"{r['routing_ms']:.3f}",
                          f"{r['attention_ms']:.3f}",
                          f"{r['tokens_per_s']:.1f}",
-                         f"{r['roofline_share']:.2f}", f"{r['mib_read']:.1f}",
+                         share(r), f"{r['mib_read']:.1f}",
                          f"{r['mib_searched']:.1f}",
                          f"{r['mib_state']:.1f}"] for r in results])
 
@@ -167,7 +173,7 @@ def ratios(results):
                 lines.append(
                     f"- {r['depth']} tokens, batch {r['batch']}: "
                     f"`{r['policy']}` decodes {d['ms'] / r['ms']:.1f} times as "
-                    f"fast as `dense` (at {d['roofline_share']:.2f} of its "
+                    f"fast as `dense` (at {share(d)} of its "
                     f"roofline), {d['roofline_ms'] / r['ms']:.1f} times as "
                     f"fast as the roofline of `dense`, and "
                     f"{twice / r['ms']:.1f} times as fast as `dense` with "
@@ -221,7 +227,7 @@ def section(step, result):
                   f"{first['type']}, cache {first['kv_type']}; memory gives "
                   f"{first['read_gbs']:.1f} GB/s.", '']
         lines += speed_table(results)
-        if any(r['roofline_share'] > 1 for r in results):
+        if any((r['roofline_share'] or 0) > 1 for r in results):
             lines += [ABOVE_ONE, '']
         lines += ratios(results) if step[0] == 'batch' else []
     for plot in plots(step):

@@ -56,7 +56,7 @@ static json_t *result_object(const struct bench_decode *d,
     char family[16];
     uint64_t budget = cli_compare_budget(c->attention, family);
     return json_pack(
-        "{so ss ss si ss ss ss so so sI sI sf sf sf sf sf sf sf sf sf sf sf "
+        "{so ss ss si ss ss ss so so sI sI sf sf sf sf sf sf so sf sf sf sf "
         "sf sf}",
         "shape", cli_json_text(d->shape), "type",
         clsa_type_name(d->weights.type), "simd", d->info.simd, "threads",
@@ -67,7 +67,8 @@ static json_t *result_object(const struct bench_decode *d,
         (json_int_t)c->context, "batch", (json_int_t)c->batch, "ms", r->ms,
         "p90", r->p90, "routing_ms", r->phase[BENCH_ROUTE], "attention_ms",
         r->phase[BENCH_ATTEND], "tokens_per_s", (double)c->batch * 1e3 / r->ms,
-        "roofline_ms", cost->ms, "roofline_share", cost->ms / r->ms, "mib_read",
+        "roofline_ms", cost->ms, "roofline_share",
+        bench_peak_share(c->attention, cost->ms / r->ms), "mib_read",
         (cost->weights + cost->index + cost->gather + cost->cache) / mib,
         "mib_searched", cost->index / mib, "rows_read", r->rows, "rows_changed",
         r->changed, "mib_state", r->state / mib, "read_gbs", d->peaks.read_gbs);

@@ -53,7 +53,12 @@ struct bench_decode_result {
     uint64_t resident;
 };
 
-/* Measure the peaks that the next results are compared with. */
+/* A share of a peak: a number, or null, with a warning about `what`, above
+   1.02, where the peak was not the machine's. As text: "-". */
+json_t *bench_peak_share(const char *what, double share);
+void bench_peak_share_text(char text[8], const char *what, double share);
+
+/* Measure the peaks that results are compared with; the best ones are kept. */
 int bench_decode_peaks(struct bench_decode *d);
 
 /* Let the sessions decode on; they have the context length and the policy of
