@@ -110,9 +110,13 @@ INLINE void row_columns(float *y, size_t ldy, const uint8_t *row,
         s[c].y = s[c].minus = _mm256_setzero_ps();
     for (size_t b = 0; b < a->len / CLSA_K_BLOCK; b++, row += GROUP_BYTES) {
         struct avx2_k_block u;
-        for (size_t p = 0; p < GROUP_BYTES; p += 64)
-            avx2_prefetch_l2((const char *)row + AVX2_AHEAD + p);
         UNPACK_BLOCK(&u, row);
+        UNROLL
+        for (int p = 0; p < CLSA_K_PARTS; p++) {
+            if (p * 64 < GROUP_BYTES)
+                prefetch_l1((const char *)row + AVX2_STREAM_AHEAD + p * 64);
+            PIN(u.q[p]);
+        }
         UNROLL
         for (int c = 0; c < columns; c++) {
             const size_t at = from + (size_t)c;
