@@ -101,11 +101,12 @@ static inline void clsa_q4_k_words(uint64_t *scale, uint64_t *min,
                                    const uint8_t *p)
 {
     const uint32_t six = 0x3f3f3f3f, four = 0x0f0f0f0f, top = 0x30303030;
-    uint32_t u[3];
-    memcpy(u, p, sizeof u);
-    *scale = (uint64_t)((u[2] & four) | (u[0] >> 2 & top)) << 32 | (u[0] & six);
-    *min =
-        (uint64_t)((u[2] >> 4 & four) | (u[1] >> 2 & top)) << 32 | (u[1] & six);
+    uint32_t s, m, both;
+    memcpy(&s, p, sizeof s);
+    memcpy(&m, p + 4, sizeof m);
+    memcpy(&both, p + 8, sizeof both);
+    *scale = (uint64_t)((both & four) | (s >> 2 & top)) << 32 | (s & six);
+    *min = (uint64_t)((both >> 4 & four) | (m >> 2 & top)) << 32 | (m & six);
 }
 
 static inline void clsa_q4_k_scales(uint8_t scale[8], uint8_t min[8],

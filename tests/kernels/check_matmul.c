@@ -296,6 +296,9 @@ static void check_matmul(struct test *t)
     for (int values = 0; b && values < TEST_VALUES; values++)
         check_product(t, 16, 6, t->quick ? 64 : 288, (enum test_values)values);
     check_one_column(t);
+    /* longer than scratch memory has room for, whatever is kept of a column */
+    if (b)
+        check_product(t, 2, 2, 262144 + 96, TEST_PLAIN);
     /* many columns and long ones: more than a kernel packs at once */
     if (t->quick) {
         check_product(t, 2, 5, 1056, TEST_PLAIN);
