@@ -17,7 +17,10 @@ left_out="check_refused: it forbids system calls that sanitizers make
 check_steps: it forbids system calls that sanitizers make
 check_memory: it replaces malloc, as sanitizers do
 tests/fuzz/replay.test: has sanitizers of its own
-needles: long, and the same code as check_golden"
+needles: long, and the same code as check_golden
+tests/cli/bench.sh: long, and loops of nothing but time
+tests/cli/compare.sh: long, and the same code as eval.sh
+tests/cli/quantize.sh: long, and the same code as check_kernels and check_mix"
 small="check_golden check_golden_arch check_golden_dense \
 check_invariance check_random"
 
