@@ -76,6 +76,11 @@ class Clsa:
     def rate(out):
         return json.loads(out)[0]['tokens_per_s']
 
+    @staticmethod
+    def resident(out, most):
+        """Without the memory that is read to measure the machine."""
+        return min(most, json.loads(out)[0]['rss_mib'] * 1048576)
+
     def perplexity(self, model, text):
         words = [self.program, 'eval', 'perplexity', '-q', '-m', model,
                  '--file', text, '-c', '2048', '--positions', 'chunk',
@@ -106,6 +111,10 @@ class Peer:
     def rate(out):
         return json.loads(out[out.index('['):])[-1]['avg_ts']
 
+    @staticmethod
+    def resident(_out, most):
+        return most
+
     def perplexity(self, model, text):
         words = [os.path.join(self.folder, 'llama-perplexity'), '-m', model,
                  '-f', text, '-c', '2048'] + self.threads
@@ -119,7 +128,7 @@ def undisturbed(engine, what, size, model):
     for _ in range(TRIES):
         out, others, resident = run(engine.words(what, size, model))
         if others <= DISTURBED:
-            return engine.rate(out), resident
+            return engine.rate(out), engine.resident(out, resident)
         print(f'  {engine.name}: others took {100 * others:.0f} %, again',
               file=sys.stderr)
     return None
