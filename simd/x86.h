@@ -65,6 +65,15 @@ INLINE void prefetch_write(void *p)
  */
 #define OCTET 8 /* blocks of CLSA_BLOCK values */
 
+/* The sum of eight lanes, in the order of all levels. */
+INLINE float avx2_sum(__m256 v)
+{
+    __m128 s =
+        _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+
 /* -------------------------------------- kernels that upper levels fall back to
  */
 

@@ -157,14 +157,6 @@ INLINE __m256i avx2_nibbles(const uint8_t *block)
 
 /* ------------------------------------------------------------- horizontal */
 
-INLINE float avx2_sum(__m256 v)
-{
-    __m128 s =
-        _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
-    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
-    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
-}
-
 INLINE float avx2_max(__m256 v)
 {
     __m128 s =

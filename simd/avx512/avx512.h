@@ -146,6 +146,16 @@ INLINE __m512 avx512_sum16_ps(const __m512 v[LANES])
                          _mm512_shuffle_f32x4(c[0], c[1], 0xdd));
 }
 
+/* Sixteen bytes at each of four places. */
+INLINE __m512i avx512_quarters(const uint8_t *a, const uint8_t *b,
+                               const uint8_t *c, const uint8_t *d)
+{
+    __m512i v = _mm512_castsi128_si512(_mm_loadu_si128((const void *)a));
+    v = _mm512_inserti32x4(v, _mm_loadu_si128((const void *)b), 1);
+    v = _mm512_inserti32x4(v, _mm_loadu_si128((const void *)c), 2);
+    return _mm512_inserti32x4(v, _mm_loadu_si128((const void *)d), 3);
+}
+
 /* The sums of pairs of values of v and w in turns. */
 INLINE __m512i avx512_add_pairs(__m512i v, __m512i w)
 {

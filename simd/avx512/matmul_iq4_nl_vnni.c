@@ -9,28 +9,19 @@ INLINE void unpack(__m512i q[4], const uint8_t *w)
                      avx512_four_blocks(second + 2, CLSA_IQ4_NL_BYTES));
 }
 
-INLINE void factors(struct avx512_k_factors *f, const uint8_t *w0,
-                    const uint8_t *w1)
-{
-    avx512_block_factors(f, w0, w1, CLSA_IQ4_NL_BYTES, false);
-}
-
-#define BLOCK_BYTES   CLSA_IQ4_NL_BYTES
-#define BLOCKS_OF_32  true
-#define UNPACK_GROUP  unpack
-#define PLACES        AVX512_K_BLOCKS
-#define FACTORS       factors
+#define BLOCK_BYTES  CLSA_IQ4_NL_BYTES
+#define BLOCKS_OF_32 true
+#define UNPACK_GROUP unpack
+#define PLACES       AVX512_K_BLOCKS
+#define FACTORS(f, w0, w1)                                                     \
+    avx512_block_factors(f, w0, w1, CLSA_IQ4_NL_BYTES, false)
 #define SCALES        0
 #define MINS          0
 #define WEIGHT_OFFSET 128
 #define LEVEL_BELOW   clsa_kernel_matmul_iq4_nl_avx2
 #include "simd/avx512/matvec_k_tmpl.h"
 
-static void matmul_iq4_nl_avx512vnni(float *y, size_t ldy, const void *w,
-                                     size_t rows, const struct clsa_act *a)
-{
-    matvec_k(y, ldy, w, rows, a);
-}
+AVX512_K_KERNEL(iq4_nl)
 
 void clsa_matmul_iq4_nl_avx512vnni(struct clsa_simd *table)
 {

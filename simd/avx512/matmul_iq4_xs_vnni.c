@@ -47,11 +47,7 @@ INLINE void factors(struct avx512_k_factors *f, const uint8_t *w0,
 #define LEVEL_BELOW   clsa_kernel_matmul_iq4_xs_avx2
 #include "simd/avx512/matvec_k_tmpl.h"
 
-static void matmul_iq4_xs_avx512vnni(float *y, size_t ldy, const void *w,
-                                     size_t rows, const struct clsa_act *a)
-{
-    matvec_k(y, ldy, w, rows, a);
-}
+AVX512_K_KERNEL(iq4_xs)
 
 void clsa_matmul_iq4_xs_avx512vnni(struct clsa_simd *table)
 {

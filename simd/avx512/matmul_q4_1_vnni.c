@@ -9,28 +9,19 @@ INLINE void unpack(__m512i q[4], const uint8_t *w)
     avx512_split_nibbles(q + 2, avx512_four_blocks(w + 4, CLSA_Q4_1_BYTES));
 }
 
-INLINE void factors(struct avx512_k_factors *f, const uint8_t *w0,
-                    const uint8_t *w1)
-{
-    avx512_block_factors(f, w0, w1, CLSA_Q4_1_BYTES, true);
-}
-
-#define BLOCK_BYTES   CLSA_Q4_1_BYTES
-#define BLOCKS_OF_32  true
-#define UNPACK_GROUP  unpack
-#define PLACES        AVX512_K_BLOCKS
-#define FACTORS       factors
+#define BLOCK_BYTES  CLSA_Q4_1_BYTES
+#define BLOCKS_OF_32 true
+#define UNPACK_GROUP unpack
+#define PLACES       AVX512_K_BLOCKS
+#define FACTORS(f, w0, w1)                                                     \
+    avx512_block_factors(f, w0, w1, CLSA_Q4_1_BYTES, true)
 #define SCALES        0
 #define MINS          1
 #define WEIGHT_OFFSET 0
 #define LEVEL_BELOW   clsa_kernel_matmul_q4_1_avx2
 #include "simd/avx512/matvec_k_tmpl.h"
 
-static void matmul_q4_1_avx512vnni(float *y, size_t ldy, const void *w,
-                                   size_t rows, const struct clsa_act *a)
-{
-    matvec_k(y, ldy, w, rows, a);
-}
+AVX512_K_KERNEL(q4_1)
 
 void clsa_matmul_q4_1_avx512vnni(struct clsa_simd *table)
 {

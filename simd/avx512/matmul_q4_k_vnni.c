@@ -37,11 +37,7 @@ INLINE void unpack_group(__m512i q[4], const uint8_t *w)
 #define LEVEL_BELOW   panels_of_rows
 #include "simd/avx512/matvec_k_tmpl.h"
 
-static void matmul_q4_k_avx512vnni(float *y, size_t ldy, const void *w,
-                                   size_t rows, const struct clsa_act *a)
-{
-    matvec_k(y, ldy, w, rows, a);
-}
+AVX512_K_KERNEL(q4_k)
 
 void clsa_matmul_q4_k_avx512vnni(struct clsa_simd *table)
 {

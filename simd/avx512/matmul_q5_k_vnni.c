@@ -13,8 +13,8 @@ INLINE void unpack(__m512i q[4], const uint8_t *w)
     for (int h = 0; h < 2; h++) {
         const __m512i bits = _mm512_broadcast_i32x4(
             _mm_loadu_si128((const void *)(w + 16 + 16 * h)));
-        q[h] = avx512_fifth(q[h], _mm512_rolv_epi64(bits, even));
-        q[2 + h] = avx512_fifth(q[2 + h], _mm512_rolv_epi64(bits, odd));
+        q[h] = avx512_upper_bits(q[h], bits, even, 16);
+        q[2 + h] = avx512_upper_bits(q[2 + h], bits, odd, 16);
     }
 }
 
@@ -35,11 +35,7 @@ INLINE void factors(struct avx512_k_factors *f, const uint8_t *w0,
 #define LEVEL_BELOW   clsa_kernel_matmul_q5_k_avx2
 #include "simd/avx512/matvec_k_tmpl.h"
 
-static void matmul_q5_k_avx512vnni(float *y, size_t ldy, const void *w,
-                                   size_t rows, const struct clsa_act *a)
-{
-    matvec_k(y, ldy, w, rows, a);
-}
+AVX512_K_KERNEL(q5_k)
 
 void clsa_matmul_q5_k_avx512vnni(struct clsa_simd *table)
 {

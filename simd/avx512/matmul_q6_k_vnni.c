@@ -21,13 +21,6 @@ static void panels_of_rows(float *y, size_t ldy, const void *w, size_t rows,
     matmul_k(y, ldy, w, rows, a);
 }
 
-/* Nibbles with the bit pairs above them that `turns` brings there. */
-INLINE __m512i six_bits(__m512i nibbles, __m512i pairs, __m512i turns)
-{
-    return _mm512_ternarylogic_epi32(nibbles, _mm512_rolv_epi64(pairs, turns),
-                                     _mm512_set1_epi8(0x30), 0xf8);
-}
-
 /* Vectors 0 and 1 are the halves of parts 0, 1, 4, 5, the others those of
    parts 2, 3, 6, 7. */
 INLINE void unpack_group(__m512i q[4], const uint8_t *w)
@@ -43,8 +36,8 @@ INLINE void unpack_group(__m512i q[4], const uint8_t *w)
                             : _mm512_shuffle_i32x4(pairs, pairs, 0xa0);
         avx512_split_nibbles(v, h ? _mm512_shuffle_i32x4(a, b, 0xdd)
                                   : _mm512_shuffle_i32x4(a, b, 0x88));
-        q[h] = six_bits(v[0], p, lower);
-        q[2 + h] = six_bits(v[1], p, upper);
+        q[h] = avx512_upper_bits(v[0], p, lower, 0x30);
+        q[2 + h] = avx512_upper_bits(v[1], p, upper, 0x30);
     }
 }
 
@@ -73,11 +66,7 @@ INLINE void factors(struct avx512_k_factors *f, const uint8_t *w0,
 #define LEVEL_BELOW   panels_of_rows
 #include "simd/avx512/matvec_k_tmpl.h"
 
-static void matmul_q6_k_avx512vnni(float *y, size_t ldy, const void *w,
-                                   size_t rows, const struct clsa_act *a)
-{
-    matvec_k(y, ldy, w, rows, a);
-}
+AVX512_K_KERNEL(q6_k)
 
 void clsa_matmul_q6_k_avx512vnni(struct clsa_simd *table)
 {

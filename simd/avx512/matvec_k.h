@@ -16,12 +16,12 @@ struct avx512_k_factors {
     __m512 scale, min; /* of the parts */
 };
 
-/* The fifth bit of the values of a lane of 128 bits, as nibbles and bytes with
-   the bits rotated to their place. */
-INLINE __m512i avx512_fifth(__m512i nibbles, __m512i bits)
+/* Nibbles and what `turns`, of 64 bits each, bring to the bits of the mask. */
+INLINE __m512i avx512_upper_bits(__m512i nibbles, __m512i bits, __m512i turns,
+                                 const int mask)
 {
-    const __m512i five = _mm512_set1_epi8(16);
-    return _mm512_ternarylogic_epi32(nibbles, bits, five, 0xf8);
+    return _mm512_ternarylogic_epi32(nibbles, _mm512_rolv_epi64(bits, turns),
+                                     _mm512_set1_epi8((char)mask), 0xf8);
 }
 
 INLINE void avx512_split_nibbles(__m512i to[2], __m512i v)
@@ -34,12 +34,7 @@ INLINE void avx512_split_nibbles(__m512i to[2], __m512i v)
 /* The first sixteen bytes of four blocks. */
 INLINE __m512i avx512_four_blocks(const uint8_t *w, size_t bytes)
 {
-    __m512i v = _mm512_castsi128_si512(_mm_loadu_si128((const void *)w));
-    v = _mm512_inserti32x4(v, _mm_loadu_si128((const void *)(w + bytes)), 1);
-    v = _mm512_inserti32x4(v, _mm_loadu_si128((const void *)(w + 2 * bytes)),
-                           2);
-    return _mm512_inserti32x4(v, _mm_loadu_si128((const void *)(w + 3 * bytes)),
-                              3);
+    return avx512_quarters(w, w + bytes, w + 2 * bytes, w + 3 * bytes);
 }
 
 /* ------------------------------------------------------------ Q4_K and Q5_K */
@@ -199,5 +194,14 @@ INLINE void avx512_iq4_eight(__m512i q[4], __m512i first, __m512i second)
     for (int k = 0; k < 4; k++)
         q[k] = avx512_iq4_values(q[k]);
 }
+
+/* The kernel of a format, made from what matvec_k_tmpl.h defined for it. */
+#define AVX512_K_KERNEL(name)                                                  \
+    static void matmul_##name##_avx512vnni(float *y, size_t ldy,               \
+                                           const void *w, size_t rows,         \
+                                           const struct clsa_act *a)           \
+    {                                                                          \
+        matvec_k(y, ldy, w, rows, a);                                          \
+    }
 
 #endif /* CLSA_AVX512_MATVEC_K_H */

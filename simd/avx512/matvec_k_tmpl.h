@@ -63,7 +63,7 @@
 static const uint8_t places[16] = PLACES;
 
 /* Two groups of a column. Lanes as in the factors, or with scales of halves,
-   `less` by group as the sums of its vectors come: avx512_k_sums. */
+   `less` by group, by half_lane. */
 struct k_pair {
     _Alignas(64) int8_t x[2][4][64]; /* by group, as UNPACK_GROUP has the
                                         weights */
@@ -77,10 +77,10 @@ struct k_columns {
     struct k_pair pair[];             /* [pairs][columns] */
 };
 
-/* Where the sums of a vector's lane j are, of group g. */
-INLINE size_t sum_lane(size_t k, size_t j, size_t g)
+/* Where the sum of lane j of vector k is among those of halves. */
+INLINE size_t half_lane(size_t k, size_t j)
 {
-    return HALVES ? 4 * j + k / 2 + 2 * (k % 2) : 4 * j + k / 2 + 2 * g;
+    return 4 * j + k / 2 + 2 * (k % 2);
 }
 
 static void prepare_orders(struct k_columns *c)
@@ -88,7 +88,7 @@ static void prepare_orders(struct k_columns *c)
     for (size_t k = 0; k < 4; k++)
         for (size_t j = 0; j < 4; j++) {
             const size_t place = places[4 * k + j];
-            c->scale_at[sum_lane(k, j, 0)] = (uint8_t)place;
+            c->scale_at[half_lane(k, j)] = (uint8_t)place;
             for (size_t g = 0; g < 2 && k % 2 == 0; g++)
                 c->turn[8 * g + place / 2] = (int32_t)(4 * j + k / 2 + 2 * g);
         }
@@ -124,7 +124,7 @@ static void prepare_group(struct k_pair *p, size_t g, const struct clsa_act *a,
             const int8_t *from = x + 16 * places[4 * k + j];
             __builtin_memcpy(&p->x[g][k][16 * j], from, 16);
             if (HALVES)
-                p->less[HALVES * g][sum_lane(k, j, 0)] =
+                p->less[HALVES * g][half_lane(k, j)] =
                     WEIGHT_OFFSET * sum16(from);
         }
 }
@@ -257,15 +257,6 @@ INLINE void add_pair(struct k_sums *s, const uint8_t *w0, const uint8_t *w1,
     }
 }
 
-/* In the order of avx2_sum. */
-INLINE float sum8(__m256 v)
-{
-    __m128 s =
-        _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
-    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
-    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
-}
-
 INLINE void k_rows(float *y, size_t ldy, const uint8_t *w, size_t rows,
                    const struct k_columns *c, size_t len, int columns)
 {
@@ -294,7 +285,7 @@ INLINE void k_rows(float *y, size_t ldy, const uint8_t *w, size_t rows,
         UNROLL
         for (int i = 0; i < columns; i++)
             y[(size_t)i * ldy + r] =
-                sum8(MINS ? _mm256_sub_ps(s[i].y, s[i].minus) : s[i].y);
+                avx2_sum(MINS ? _mm256_sub_ps(s[i].y, s[i].minus) : s[i].y);
     }
 }
 
@@ -330,6 +321,7 @@ INLINE void matvec_k(float *y, size_t ldy, const void *w, size_t rows,
 #undef PLACES
 #undef FACTORS
 #undef SCALES
+#undef SCALES_AT
 #undef MINS
 #undef WEIGHT_OFFSET
 #undef LEVEL_BELOW

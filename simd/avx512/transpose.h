@@ -41,14 +41,8 @@ INLINE __m256i avx512_sixteen_words(const uint8_t *const row[LANES], size_t at)
 INLINE __m512i avx512_load_quarters(const uint8_t *const row[LANES], int r,
                                     size_t at)
 {
-    __m512i v =
-        _mm512_castsi128_si512(_mm_loadu_si128((const void *)(row[r] + at)));
-    v = _mm512_inserti32x4(v, _mm_loadu_si128((const void *)(row[r + 4] + at)),
-                           1);
-    v = _mm512_inserti32x4(v, _mm_loadu_si128((const void *)(row[r + 8] + at)),
-                           2);
-    return _mm512_inserti32x4(
-        v, _mm_loadu_si128((const void *)(row[r + 12] + at)), 3);
+    return avx512_quarters(row[r] + at, row[r + 4] + at, row[r + 8] + at,
+                           row[r + 12] + at);
 }
 
 /* 4 x 4 dwords in each quarter of v, turned in place. */
