@@ -234,7 +234,7 @@ static clsa_status encode_char_pieces(struct clsa_encoder *e, size_t from,
 
 static clsa_status encode_pieces(struct clsa_encoder *e, size_t from, size_t to)
 {
-    if (from == to)
+    if (from >= to)
         return CLSA_OK;
     return e->vocab->chars ? encode_char_pieces(e, from, to)
                            : encode_byte_pieces(e, from, to);
@@ -254,8 +254,7 @@ static clsa_status encode_normal(struct clsa_encoder *e)
     if (scan.added->count == 0)
         return encode_pieces(e, 0, text->size);
     for (; clsa_scan_next(&scan, &match); from = match.stop) {
-        if (match.start > from)
-            CLSA_TRY(encode_pieces(e, from, match.start));
+        CLSA_TRY(encode_pieces(e, from, match.start));
         CLSA_TRY(clsa_encoder_reserve(e, 1));
         if (e->places)
             put_start(e, e->count, match.start);
