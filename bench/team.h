@@ -15,11 +15,11 @@ double bench_now(void);
 /* Median of n > 0 values, which are sorted by it. */
 double bench_median(double *values, size_t n);
 
-/* One thread's range of the work; thread < threads. */
-typedef void bench_work(void *context, unsigned thread, unsigned threads);
-
 /* The smallest of n >= 1 values. */
 double bench_least(const double *values, size_t n);
+
+/* One thread's range of the work; thread < threads. */
+typedef void bench_work(void *context, unsigned thread, unsigned threads);
 
 /* Runs the work on `threads` threads; seconds from start to end. */
 double bench_run(unsigned threads, bench_work *work, void *context);

@@ -26,23 +26,28 @@ static void keep_best(double *best, double value)
         *best = value;
 }
 
-json_t *bench_peak_share(const char *what, double share)
+/* A step cannot be faster than the machine: else the peak was not measured
+   right. */
+static bool is_share(const char *what, double share)
 {
     if (share <= 1.02)
-        return json_real(share);
+        return true;
     cli_warning("%s: %.2f of a peak that something else has disturbed", what,
                 share);
-    return json_null();
+    return false;
+}
+
+json_t *bench_peak_share(const char *what, double share)
+{
+    return is_share(what, share) ? json_real(share) : json_null();
 }
 
 void bench_peak_share_text(char text[8], const char *what, double share)
 {
-    json_t *value = bench_peak_share(what, share);
-    if (json_is_real(value))
+    if (is_share(what, share))
         snprintf(text, 8, "%.2f", share);
     else
         snprintf(text, 8, "-");
-    json_decref(value);
 }
 
 int bench_decode_peaks(struct bench_decode *d)

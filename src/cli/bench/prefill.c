@@ -98,15 +98,17 @@ static int own_peak(struct prefill *d)
 static int measure_peak(struct prefill *d)
 {
     static const char *const names[] = {"f32", "bf16", "int8"};
+    bool fast = false;
     for (int type = 0; type < CLSA_GEMM_TYPES; type++) {
         if (!clsa_gemm_fast((enum clsa_gemm_type)type))
             continue;
+        fast = true;
         double rate = bench_gemm((enum clsa_gemm_type)type, d->info.threads);
         cli_verbose("oneDNN %s: %.0f GFLOP/s", names[type], rate);
         d->peak = rate > d->peak ? rate : d->peak;
         CLI_TRY(cli_interrupt_check());
     }
-    return d->peak > 0 ? CLI_DONE : own_peak(d);
+    return fast ? CLI_DONE : own_peak(d);
 }
 
 /* -------------------------------------------------------------- a prompt */
