@@ -95,15 +95,17 @@ class Peer:
         self.name, rest = text.split('=', 1)
         self.folder, *self.arguments = rest.split(',')
         self.threads = ['-t', str(threads)]
+        options = subprocess.run(
+            [os.path.join(self.folder, 'llama-bench'), '--help'],
+            capture_output=True, text=True, check=False)
+        self.has_depth = '--n-depth' in options.stdout + options.stderr
 
     def words(self, what, size, model):
         words = [os.path.join(self.folder, 'llama-bench'), '-m', model, '-r',
                  '1', '-o', 'json'] + self.threads + self.arguments
         if what == 'prompt':
             return words + ['-p', str(size), '-n', '0']
-        help_ = subprocess.run([words[0], '--help'], capture_output=True,
-                               text=True, check=False)
-        if '--n-depth' in help_.stdout + help_.stderr:
+        if self.has_depth:
             return words + ['-p', '0', '-n', str(STEPS), '-d', str(size)]
         return words + ['-p', '0', '-n', '0', '-gp', f'{size},{STEPS}']
 
