@@ -14,6 +14,7 @@
 
 #define PAIRS_MOST 64
 #define VALUE_SIZE 80
+#define INDEX_KEYS 400
 
 const char *clsa_shape_name(size_t i)
 {
@@ -202,16 +203,52 @@ static clsa_status find_model(struct clsa_like *like, const char *shape,
     return CLSA_OK;
 }
 
+/* The whole value of a key; 0: there is none. */
+static uint32_t value_of(const struct pairs *p, const char *key)
+{
+    uint32_t value = 0;
+    for (size_t i = 0; i < p->count; i++)
+        if (is(&p->at[i].key, key) &&
+            !parse_whole(p->at[i].value.text, p->at[i].value.size, &value))
+            return 0;
+        else if (is(&p->at[i].key, key))
+            return value;
+    return 0;
+}
+
+/* Keys of indexes at three layers, in `text`, which the pairs are parts of.
+   Models whose layers have windows, or are few, get none. */
+static clsa_status add_indexes(struct pairs *p, const char *arch,
+                               char text[INDEX_KEYS])
+{
+    const uint32_t layers = value_of(p, "block_count");
+    const uint32_t second = layers / 6 > 3 ? layers / 6 : 3;
+    if (strncmp(arch, "gemma", 5) == 0 || layers / 2 <= second)
+        return CLSA_OK;
+    snprintf(text, INDEX_KEYS,
+             "attention.indexer.layers=2:%" PRIu32 ":%" PRIu32
+             ",attention.indexer.head_count=8,attention.indexer.key_length=64"
+             ",attention.indexer.top_k=2048,attention.indexer.sink_rows=4"
+             ",attention.indexer.recent_rows=512"
+             ",attention.indexer.first_window=512",
+             second, layers / 2);
+    return add_pairs(p, text);
+}
+
 clsa_status clsa_like_open(struct clsa_like *like, const char *shape, int type,
                            bool text, clsa_error *error)
 {
     struct pairs pairs = {.error = error};
-    char vocab_size[VALUE_SIZE];
+    char vocab_size[VALUE_SIZE], indexes[INDEX_KEYS];
     CLSA_TRY(find_model(like, shape, error));
     const struct clsa_like_model *m = like->model;
     const char *more = strchr(shape, ',');
     CLSA_TRY(add_pairs(&pairs, m->keys));
     if (more)
+        CLSA_TRY(add_pairs(&pairs, more + 1));
+    if (!text)
+        CLSA_TRY(add_indexes(&pairs, m->arch, indexes));
+    if (!text && more)
         CLSA_TRY(add_pairs(&pairs, more + 1));
     put_text(&like->keys, "general.architecture", m->arch);
     put_text(&like->keys, "general.type", "model");

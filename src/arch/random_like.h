@@ -40,8 +40,9 @@ struct clsa_like {
 
 /*
  * The keys that a file of this type or mix would have; with those of a
- * tokenizer if `text` is set. To be released by clsa_like_close, also after an
- * error.
+ * tokenizer if `text` is set, and else with those of indexes at three layers,
+ * which files that other programs are to read have not. To be released by
+ * clsa_like_close, also after an error.
  */
 clsa_status clsa_like_open(struct clsa_like *like, const char *shape, int type,
                            bool text, clsa_error *error);
