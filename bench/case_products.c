@@ -152,12 +152,19 @@ const struct bench_family bench_products = {COUNT(products) * COUNT(columns),
 #define LEN   64u
 #define BLOCK 4096u /* keys of a call */
 
-static const char *const scans[] = {"scan_f32", "scan_bf16", "scan_i8"};
+#define HEADS 8u
+
+static const char *const scans[] = {"scan_f32", "scan_bf16", "scan_i8",
+                                    "scan_heads"};
 
 struct scan {
     struct clsa_index_query query;
-    float x[LEN];
+    struct clsa_index_heads many;
+    float x[HEADS * LEN];
     int16_t q[LEN];
+    int8_t bytes[HEADS * LEN];
+    int32_t sum[HEADS];
+    float weight[HEADS];
     float score[]; /* [threads][BLOCK] */
 };
 
@@ -182,6 +189,10 @@ static void scan_pass(const struct bench_job *job, const struct clsa_simd *simd,
         else if (job->slot == offsetof(struct clsa_simd, scan_bf16))
             simd->scan_bf16(score, (const void *)(key + at * LEN * 2), BLOCK,
                             LEN, &s->query);
+        else if (job->slot == offsetof(struct clsa_simd, scan_heads))
+            simd->scan_heads(score, (const void *)(key + at * LEN),
+                             (const void *)(key + scales + at * 4), BLOCK, LEN,
+                             &s->many);
         else
             simd->scan_i8(score, (const void *)(key + at * LEN),
                           (const void *)(key + scales + at * 4), BLOCK, LEN,
@@ -204,21 +215,34 @@ static void fill_i8(struct bench_job *job)
                  job->threads);
 }
 
+static void make_queries(struct scan *s)
+{
+    bench_uniform(s->x, HEADS * LEN, 7);
+    bench_uniform(s->weight, HEADS, 8);
+    for (size_t j = 0; j < LEN; j++)
+        s->q[j] = (int16_t)(32767 * s->x[j]);
+    for (size_t j = 0; j < HEADS * LEN; j++) {
+        s->bytes[j] = (int8_t)(127 * s->x[j]);
+        s->sum[j / LEN] += s->bytes[j];
+    }
+    s->query = (struct clsa_index_query){s->x, s->q, 1 / 32767.0f};
+    s->many =
+        (struct clsa_index_heads){HEADS, s->bytes, LEN, s->sum, s->weight};
+}
+
 static int open_scan(struct bench_job *job, size_t i)
 {
     static const size_t slots[] = {offsetof(struct clsa_simd, scan_f32),
                                    offsetof(struct clsa_simd, scan_bf16),
-                                   offsetof(struct clsa_simd, scan_i8)};
-    static const size_t bytes[] = {LEN * 4, LEN * 2, LEN + 4};
+                                   offsetof(struct clsa_simd, scan_i8),
+                                   offsetof(struct clsa_simd, scan_heads)};
+    static const size_t bytes[] = {LEN * 4, LEN * 2, LEN + 4, LEN + 4};
     const size_t score_bytes = job->threads * BLOCK * sizeof(float);
     struct scan *s = calloc(1, sizeof *s + score_bytes);
     job->operands = s;
     if (!s)
         return -1;
-    bench_uniform(s->x, LEN, 7);
-    for (size_t j = 0; j < LEN; j++)
-        s->q[j] = (int16_t)(32767 * s->x[j]);
-    s->query = (struct clsa_index_query){s->x, s->q, 1 / 32767.0f};
+    make_queries(s);
     job->kernel = scans[i];
     job->slot = slots[i];
     job->pass = scan_pass;
@@ -226,9 +250,9 @@ static int open_scan(struct bench_job *job, size_t i)
     job->out_bytes = score_bytes;
     job->span = KEYS * bytes[i];
     job->bytes = (double)job->span;
-    job->macs = (double)KEYS * LEN;
+    job->macs = (double)KEYS * LEN * (i == 3 ? HEADS : 1);
     snprintf(job->size, sizeof job->size, "%zu M keys of %u", KEYS >> 20, LEN);
-    if (i == 2)
+    if (i >= 2)
         fill_i8(job);
     else
         bench_fill(job->memory->data, job->memory->size / job->span * job->span,

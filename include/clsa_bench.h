@@ -114,7 +114,9 @@ typedef struct clsa_session_stats {
                                  "bf16" or "int8" */
     uint64_t rows_read;     /**< rows attended to by the last wanted token, on
                                  average over the layers that read caches */
-    uint64_t rows_changed;  /**< rows newly copied into the working set */
+    uint64_t rows_changed;  /**< rows newly copied into the working set; if
+                                 each layer has a cache of its own, rows read
+                                 in place, of all layers */
     uint32_t phase_count;   /**< of the last step, in order: */
     clsa_phase_time phases[CLSA_PHASES_MOST];
     uint64_t policy_bytes;    /**< what the policy keeps besides */

@@ -156,6 +156,18 @@ struct clsa_index_query {
     float scale;      /* x is about scale * q */
 };
 
+/* An index query of several heads, for i8 keys: q is int8 as the keys are, each
+   head with a scale of its own. */
+struct clsa_index_heads {
+    size_t heads;
+    const int8_t *q;     /* [heads][ldq], -127..127, 0 from len on */
+    size_t ldq;          /* a multiple of CLSA_HEADS_UNIT, >= len */
+    const int32_t *sum;  /* [heads] of q */
+    const float *weight; /* [heads] of a head, times the scale of its q */
+};
+
+#define CLSA_HEADS_UNIT 64
+
 struct clsa_simd {
     const char *name;
 
@@ -256,6 +268,16 @@ struct clsa_simd {
                       const struct clsa_index_query *query);
     void (*scan_i8)(float *score, const int8_t *key, const float *scales,
                     size_t n, size_t len, const struct clsa_index_query *query);
+
+    /*
+     * The same by several heads: with p_h = max(0, sum of q_h * key), exact,
+     * scores[s] = (0 + weight[0] p_0 + weight[1] p_1 + ...) * scales[s],
+     * rounded after each product and sum. len % 4 == 0, 127 * 127 * len <
+     * 2^31. Bit-exact.
+     */
+    void (*scan_heads)(float *score, const int8_t *key, const float *scales,
+                       size_t n, size_t len,
+                       const struct clsa_index_heads *query);
 
     /*
      * Compress-store of candidates: for s < n with score[s] >= threshold, in

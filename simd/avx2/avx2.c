@@ -26,6 +26,7 @@ void clsa_simd_avx2(struct clsa_simd *table)
     clsa_rows_avx2(table);
     clsa_elementwise_avx2(table);
     clsa_index_avx2(table);
+    clsa_index_heads_avx2(table);
     clsa_topk_avx2(table);
     clsa_gather_avx2(table);
     clsa_sampling_avx2(table);

@@ -50,6 +50,7 @@ void clsa_matmul_iq4_xs_avx2(struct clsa_simd *table);
 void clsa_rows_avx2(struct clsa_simd *table);
 void clsa_elementwise_avx2(struct clsa_simd *table);
 void clsa_index_avx2(struct clsa_simd *table);
+void clsa_index_heads_avx2(struct clsa_simd *table);
 void clsa_topk_avx2(struct clsa_simd *table);
 void clsa_gather_avx2(struct clsa_simd *table);
 void clsa_sampling_avx2(struct clsa_simd *table);

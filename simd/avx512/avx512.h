@@ -254,6 +254,7 @@ void clsa_matmul_q5_k_avx512vnni(struct clsa_simd *table);
 void clsa_matmul_iq4_nl_avx512vnni(struct clsa_simd *table);
 void clsa_matmul_iq4_xs_avx512vnni(struct clsa_simd *table);
 void clsa_index_avx512vnni(struct clsa_simd *table);
+void clsa_index_heads_avx512vnni(struct clsa_simd *table);
 
 /* level avx512bf16 */
 void clsa_index_avx512bf16(struct clsa_simd *table);

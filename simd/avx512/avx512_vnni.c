@@ -16,4 +16,5 @@ void clsa_simd_avx512vnni(struct clsa_simd *table)
     clsa_matmul_iq4_nl_avx512vnni(table);
     clsa_matmul_iq4_xs_avx512vnni(table);
     clsa_index_avx512vnni(table);
+    clsa_index_heads_avx512vnni(table);
 }

@@ -18,6 +18,7 @@ void clsa_simd_neon(struct clsa_simd *table)
     clsa_rows_k_neon(table);
     clsa_elementwise_neon(table);
     clsa_index_neon(table);
+    clsa_index_heads_neon(table);
     clsa_attend_neon(table);
     clsa_score_neon(table);
     clsa_combine_neon(table);

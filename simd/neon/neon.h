@@ -162,6 +162,7 @@ void clsa_rows_neon(struct clsa_simd *table);
 void clsa_rows_k_neon(struct clsa_simd *table);
 void clsa_elementwise_neon(struct clsa_simd *table);
 void clsa_index_neon(struct clsa_simd *table);
+void clsa_index_heads_neon(struct clsa_simd *table);
 void clsa_attend_neon(struct clsa_simd *table);
 void clsa_score_neon(struct clsa_simd *table);
 void clsa_combine_neon(struct clsa_simd *table);
@@ -172,6 +173,7 @@ void clsa_matmul_q4_k_neon_dotprod(struct clsa_simd *table);
 void clsa_matmul_q6_k_neon_dotprod(struct clsa_simd *table);
 void clsa_matmul_parts_neon_dotprod(struct clsa_simd *table);
 void clsa_index_neon_dotprod(struct clsa_simd *table);
+void clsa_index_heads_neon_dotprod(struct clsa_simd *table);
 
 void clsa_matmul_q8_0_neon_i8mm(struct clsa_simd *table);
 void clsa_matmul_q4_0_neon_i8mm(struct clsa_simd *table);

@@ -14,4 +14,5 @@ void clsa_simd_neon_dotprod(struct clsa_simd *table)
     clsa_matmul_q6_k_neon_dotprod(table);
     clsa_matmul_parts_neon_dotprod(table);
     clsa_index_neon_dotprod(table);
+    clsa_index_heads_neon_dotprod(table);
 }

@@ -150,6 +150,24 @@ static uint64_t mean_rows(const struct clsa_step_token *token)
     return (sum + n / 2) / n;
 }
 
+/* Rows that were fetched for an output: those new in the working set, or the
+   chosen ones of each layer. */
+static uint64_t rows_fetched(const struct clsa_step_token *token)
+{
+    const struct clsa_network *net = &token->session->model->net;
+    uint64_t sum = 0;
+    if (!token->set || token->set->k)
+        return token->set ? token->set->changed : 0;
+    for (uint32_t i = 0; i < net->layer_count; i++) {
+        const struct clsa_layer *l = &net->layers[i];
+        if (clsa_layer_reads_cache(net, l) &&
+            !clsa_policy_reads_all(&token->session->policy, net, l,
+                                   token->position))
+            sum += rows_of(token, l);
+    }
+    return sum;
+}
+
 /* Marks the layers that have read every row for the last output. */
 static void mark_whole_layers(const struct clsa_step_token *token)
 {
@@ -189,7 +207,7 @@ void clsa_append_keep_results(const struct clsa_step *step, size_t i)
     s->last_count = rows ? token->set->n : 0;
     mark_whole_layers(token);
     count_rows(token);
-    s->rows_changed = token->set ? token->set->changed : 0;
+    s->rows_changed = rows_fetched(token);
     memcpy(s->phase_ms, step->phase_ms, sizeof s->phase_ms);
 }
 

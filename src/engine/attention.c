@@ -278,10 +278,17 @@ size_t clsa_attend_step(const struct clsa_pass *p, size_t i)
     return clsa_parts(row_bound(p, i)) >= ENOUGH ? dense_tile(p, i) : 0;
 }
 
+/* Whether token i reads chosen rows where they lie. */
+static bool in_place(const struct clsa_pass *p, size_t i)
+{
+    const struct clsa_working_set *set = set_of(p, clsa_pass_token(p, i));
+    return set && !set->k && clsa_layer_reads_cache(p->net, p->layer);
+}
+
 static size_t items_of(const struct clsa_pass *p, size_t i)
 {
-    return clsa_parts(row_bound(p, i)) *
-           (clsa_attend_step(p, i) ? 1 : p->layer->heads.kv_heads);
+    const bool all = clsa_attend_step(p, i) || in_place(p, i);
+    return clsa_parts(row_bound(p, i)) * (all ? 1 : p->layer->heads.kv_heads);
 }
 
 /* Work items of a page of the cache if each node's threads take the items of
@@ -311,13 +318,6 @@ static const float *queries_of(const struct clsa_pass *p, size_t i, size_t h,
     return copy;
 }
 
-/* One token of a group, and rows of it. */
-struct item {
-    size_t i;        /* token that runs */
-    size_t first, n; /* rows */
-    uint32_t head;   /* KV head */
-};
-
 void clsa_attend_keep(const struct clsa_pass *p, float *to, size_t ld, size_t n,
                       bool more)
 {
@@ -340,30 +340,38 @@ static void tell_policy(const struct clsa_pass *p, size_t i,
         policy->type->attended(p, i, attended);
 }
 
-/* The rows of an item, up to CLSA_ATTEND_HEADS query heads at a time. They are
-   the first of their part, or are added to those before. */
-static void attend_rows(const struct clsa_pass *p,
-                        const struct clsa_attention *a, const struct item *t)
+void clsa_attend_rows(const struct clsa_pass *p, const struct clsa_attention *a,
+                      const struct clsa_attend_item *t, enum clsa_format format,
+                      const struct clsa_rows *rows)
 {
     const struct clsa_heads *hd = &p->layer->heads;
     const size_t e = hd->head_dim, ld = a->most_parts * (e + 2);
     const size_t part = t->first / CLSA_ATTEND_ROWS;
     struct clsa_attend_scratch *s = p->w->scratch;
-    struct clsa_rows rows = {
-        .n = t->n, .scratch = s->kernel, .cap = p->layer->softcap};
-    enum clsa_format format =
-        clsa_attend_locate(p, t->i, t->head, t->first, &rows);
     for (uint32_t j = 0; j < hd->group; j += CLSA_ATTEND_HEADS) {
         size_t r = hd->group - j < CLSA_ATTEND_HEADS ? hd->group - j
                                                      : CLSA_ATTEND_HEADS;
         size_t h = (size_t)t->head * hd->group + j; /* first query head */
         float *to = clsa_partial(p, a, t->i - a->first, h) + part * (e + 2);
         const float *q = queries_of(p, t->i, h, r, s->q);
-        p->simd->attend[format](s->out, q, r, e, &rows);
+        p->simd->attend[format](s->out, q, r, e, rows);
         tell_policy(p, t->i,
-                    &(struct clsa_attended){h, r, q, format, &rows, t->first});
+                    &(struct clsa_attended){h, r, q, format, rows, t->first});
         clsa_attend_keep(p, to, ld, r, t->first % CLSA_ATTEND_ROWS != 0);
     }
+}
+
+/* Rows first .. first + n - 1 of a KV head of token i. */
+static void attend_rows(const struct clsa_pass *p,
+                        const struct clsa_attention *a,
+                        const struct clsa_attend_item *t)
+{
+    struct clsa_attend_scratch *s = p->w->scratch;
+    struct clsa_rows rows = {
+        .n = t->n, .scratch = s->kernel, .cap = p->layer->softcap};
+    const enum clsa_format format =
+        clsa_attend_locate(p, t->i, t->head, t->first, &rows);
+    clsa_attend_rows(p, a, t, format, &rows);
 }
 
 /* A work item: one part of one KV head of one token, or of all in tiles. */
@@ -372,22 +380,28 @@ static void attend_item(const struct clsa_pass *p,
 {
     const size_t count = row_count(p, i), tile = clsa_attend_step(p, i);
     const uint32_t g = p->layer->heads.kv_heads;
-    size_t first = (tile ? item : item / g) * CLSA_ATTEND_ROWS;
+    const bool all = tile || in_place(p, i);
+    size_t first = (all ? item : item / g) * CLSA_ATTEND_ROWS;
     if (first >= count)
         return;
     const size_t end =
         count - first < CLSA_ATTEND_ROWS ? count : first + CLSA_ATTEND_ROWS;
+    if (!all) {
+        attend_rows(p, a,
+                    &(struct clsa_attend_item){i, first, end - first,
+                                               (uint32_t)(item % g)});
+        return;
+    }
     if (!tile) {
-        attend_rows(
-            p, a, &(struct item){i, first, end - first, (uint32_t)(item % g)});
+        clsa_attend_chosen(p, a, i, item);
         return;
     }
     for (; first < end; first += tile)
         for (uint32_t head = 0; head < g; head++)
-            attend_rows(p, a,
-                        &(struct item){i, first,
-                                       end - first < tile ? end - first : tile,
-                                       head});
+            attend_rows(
+                p, a,
+                &(struct clsa_attend_item){
+                    i, first, end - first < tile ? end - first : tile, head});
 }
 
 /* A group of tokens, and who takes its items. */

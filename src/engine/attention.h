@@ -83,6 +83,27 @@ enum clsa_format clsa_attend_locate(const struct clsa_pass *p, size_t i,
 void clsa_attend_keep(const struct clsa_pass *p, float *to, size_t ld, size_t n,
                       bool more);
 
+/* Rows of a token that runs: some of its part, for a KV head. */
+struct clsa_attend_item {
+    size_t i; /* token that runs */
+    size_t first, n;
+    uint32_t head; /* KV head */
+};
+
+/* The rows of an item, up to CLSA_ATTEND_HEADS query heads at a time. They are
+   the first of their part, or are added to those before. */
+void clsa_attend_rows(const struct clsa_pass *p, const struct clsa_attention *a,
+                      const struct clsa_attend_item *item,
+                      enum clsa_format format, const struct clsa_rows *rows);
+
+/* A part of the chosen rows of token i, which lie in the cache, for all heads
+   (attend_chosen.c). */
+void clsa_attend_chosen(const struct clsa_pass *p,
+                        const struct clsa_attention *a, size_t i, size_t part);
+
+/* Bytes of a thread in scratch->stage for the rows of a cache. */
+size_t clsa_stage_bytes(const struct clsa_cache_layout *layout);
+
 /* attn_out.x of the tokens that run, prepared for the output projection. */
 void clsa_prepare_attention(const struct clsa_pass *p);
 

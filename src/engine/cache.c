@@ -338,11 +338,28 @@ void clsa_cache_scan(const struct clsa_cache *cache,
         simd->scan_bf16(score, keys, n, l->index_dim, query);
 }
 
+/* By several heads at once, keys of i8. */
+static void scan_many(const struct clsa_cache *cache,
+                      const struct clsa_simd *simd, uint64_t first, size_t n,
+                      const struct clsa_index_heads *query, float *score)
+{
+    const struct clsa_cache_layout *l = &cache->layout;
+    const unsigned char *page = clsa_cache_page(cache, first / CLSA_PAGE_ROWS);
+    const size_t i = first % CLSA_PAGE_ROWS;
+    simd->scan_heads(
+        score, (const int8_t *)page + l->keys_at + i * l->key_bytes,
+        (const float *)(page + l->scales_at) + i, n, l->index_dim, query);
+}
+
 void clsa_cache_scan_heads(const struct clsa_cache *cache,
                            const struct clsa_simd *simd, uint64_t first,
                            size_t n, const struct clsa_scan *scan, float *score)
 {
     float one[CLSA_SCAN_RUN];
+    if (cache->layout.index == CLSA_TYPE_I8) {
+        scan_many(cache, simd, first, n, scan->many, score);
+        return;
+    }
     for (size_t i = 0; i < n; i++)
         score[i] = 0;
     for (size_t h = 0; h < scan->heads; h++) {

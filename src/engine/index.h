@@ -18,6 +18,7 @@
 #define CLSA_ENGINE_INDEX_H
 
 #include "src/base/loop.h"
+#include "src/base/mem.h"
 #include "src/engine/cache.h"
 
 #define CLSA_SCAN_RUN   1024  /* divides CLSA_PAGE_ROWS */
@@ -47,6 +48,19 @@ void clsa_candidates_close(struct clsa_candidates *candidates);
 void clsa_index_query_set(struct clsa_index_query *query, const float *x,
                           int16_t *q, size_t len);
 
+/* Bytes of a query of one of several heads. */
+static inline size_t clsa_index_bytes(size_t len)
+{
+    return clsa_round_up(len, CLSA_HEADS_UNIT);
+}
+
+/*
+ * The same with q of clsa_index_bytes(len), for keys of i8: the bytes and their
+ * sum. *weight, of the head, becomes that of the bytes.
+ */
+void clsa_index_bytes_set(const struct clsa_simd *simd, const float *x,
+                          size_t len, int8_t *q, int32_t *sum, float *weight);
+
 /* A search for the k best of rows 0..n-1 of a cache. One of query, mean and
    given says by what. */
 struct clsa_scan {
@@ -57,6 +71,7 @@ struct clsa_scan {
     const struct clsa_index_query *query; /* [heads] score index keys, */
     size_t heads;                         /* several with a weight each */
     const float *weights;                 /* [heads] */
+    const struct clsa_index_heads *many;  /* the same for keys of i8 */
     const float *mean;                    /* [g e] scores the K rows */
     const float *given;                   /* [n] the scores themselves */
     uint32_t sinks; /* the first rows, which are the best in any case */

@@ -78,6 +78,20 @@ static size_t policy_floats(const struct clsa_session *session)
     return type->scratch ? type->scratch(session) : 0;
 }
 
+/* Of a thread, in the caches of the session whose rows are the longest. */
+static size_t stage_bytes(const struct clsa_session *session)
+{
+    const struct clsa_network *net = &session->model->net;
+    size_t most = 0;
+    if (clsa_policy_is_dense(&session->policy) || session->set.k)
+        return 0;
+    for (uint32_t i = 0; i < net->store_count; i++)
+        if (net->stores[i].kind == CLSA_STORE_CACHE)
+            most = clsa_max(
+                most, clsa_stage_bytes(&session->stores.store[i].cache.layout));
+    return most;
+}
+
 /* Bytes that an output takes in addition to any token. */
 static uint64_t output_bytes(const struct clsa_session *session)
 {
@@ -190,11 +204,16 @@ static size_t lay_out(struct clsa_scratch *s, const struct clsa_network *net,
     s->index_q = clsa_arena_take(&c, m * heads * e_i, sizeof(int16_t));
     s->index_weights = clsa_arena_take(&c, m * heads, sizeof(float));
     s->query = clsa_arena_take(&c, m * heads, sizeof *s->query);
+    s->index_bytes =
+        clsa_arena_take(&c, heads > 1 ? m * heads : 0, clsa_index_bytes(e_i));
+    s->index_sums =
+        clsa_arena_take(&c, heads > 1 ? m * heads : 0, sizeof(int32_t));
     s->candidates = clsa_arena_take(&c, s->threads, sizeof *s->candidates);
     s->topk_count = clsa_arena_take(&c, m * s->threads, sizeof *s->topk_count);
     s->topk = clsa_arena_take(&c, m * s->threads * s->k, sizeof *s->topk);
     s->merge = clsa_arena_take(&c, m * s->threads * s->k, sizeof *s->merge);
     s->policy = clsa_arena_take(&c, m * s->policy_floats, sizeof(float));
+    s->stage = clsa_arena_take(&c, s->threads, s->stage_bytes);
     s->token = clsa_arena_take(&c, n, sizeof *s->token);
     s->output = clsa_arena_take(&c, n, sizeof *s->output);
     return c.used;
@@ -271,6 +290,7 @@ clsa_status clsa_scratch_reserve(struct clsa_model *model, size_t n, size_t m,
         .m = clsa_max(clsa_max(m, 1), old->m),
         .k = session->policy.type->ranked ? clsa_session_slots(session) : 0,
         .policy_floats = clsa_round_up(policy_floats(session), 16),
+        .stage_bytes = clsa_max(stage_bytes(session), old->stage_bytes),
         .threads = clsa_team_size(model->team),
     };
     want.k = clsa_max(want.k, old->k);
@@ -280,7 +300,7 @@ clsa_status clsa_scratch_reserve(struct clsa_model *model, size_t n, size_t m,
     want.partials = clsa_max(want.partials, old->partials);
     if (want.n == old->n && want.m == old->m && want.k == old->k &&
         want.policy_floats == old->policy_floats &&
-        want.partials == old->partials)
+        want.stage_bytes == old->stage_bytes && want.partials == old->partials)
         return CLSA_OK;
     return replace(model, &want, error);
 }

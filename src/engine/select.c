@@ -18,22 +18,35 @@
    of 2 KiB: 440 us, with it 370; Xeon, 2 threads). */
 #define PLANE_GAP (3 * (size_t)CLSA_CACHE_LINE)
 
+/* Bytes of K and V of all slots. */
+static bool plane_bytes(const struct clsa_cache_layout *layout,
+                        struct clsa_working_set *s, size_t *bytes)
+{
+    *bytes = 0;
+    if (!layout)
+        return true;
+    s->head_bytes = layout->head_bytes;
+    return clsa_size_mul(s->capacity, layout->head_bytes, &s->plane_bytes) &&
+           clsa_size_add(s->plane_bytes, PLANE_GAP, &s->plane_bytes) &&
+           clsa_size_mul(s->plane_bytes, 2 * (size_t)layout->kv_heads, bytes);
+}
+
 clsa_status clsa_working_set_open(struct clsa_working_set *set,
                                   const struct clsa_cache_layout *layout,
                                   size_t capacity, clsa_error *error)
 {
-    struct clsa_working_set s = {.capacity = capacity,
-                                 .head_bytes = layout->head_bytes};
+    struct clsa_working_set s = {.capacity = capacity};
     size_t rows, lists = 5 * capacity * sizeof(uint32_t);
-    if (!clsa_size_mul(capacity, layout->head_bytes, &s.plane_bytes) ||
-        !clsa_size_add(s.plane_bytes, PLANE_GAP, &s.plane_bytes) ||
-        !clsa_size_mul(s.plane_bytes, 2 * (size_t)layout->kv_heads, &rows) ||
+    if (!plane_bytes(layout, &s, &rows) ||
         !clsa_size_add(rows, lists + CLSA_CACHE_LINE, &s.bytes) ||
-        !(s.k = clsa_mem_map(s.bytes)))
+        !(s.block = clsa_mem_map(s.bytes)))
         return clsa_fail_memory(error, "the working set", s.bytes);
-    s.v = s.k + layout->kv_heads * s.plane_bytes;
+    if (layout) {
+        s.k = s.block;
+        s.v = s.k + layout->kv_heads * s.plane_bytes;
+    }
     rows = clsa_round_up(rows, CLSA_CACHE_LINE);
-    uint32_t *list = (uint32_t *)(void *)(s.k + rows);
+    uint32_t *list = (uint32_t *)(void *)(s.block + rows);
     s.lists = s.rows = list;
     s.order = list + capacity;
     s.fresh = list + 2 * capacity;
@@ -45,7 +58,7 @@ clsa_status clsa_working_set_open(struct clsa_working_set *set,
 
 void clsa_working_set_close(struct clsa_working_set *set)
 {
-    clsa_mem_unmap(set->k, set->bytes);
+    clsa_mem_unmap(set->block, set->bytes);
     *set = (struct clsa_working_set){0};
 }
 
@@ -60,7 +73,7 @@ void clsa_working_set_clear(struct clsa_working_set *set)
  * 0..n-1 are always those in use, so a list that is shorter than the last one
  * (after a change of policy) starts from nothing.
  */
-void clsa_working_set_select(struct clsa_working_set *set, size_t n)
+static void place(struct clsa_working_set *set, size_t n)
 {
     enum { UNPLACED = UINT32_MAX };
     uint32_t *placed = set->fresh; /* slot of next[j], then reused */
@@ -85,11 +98,17 @@ void clsa_working_set_select(struct clsa_working_set *set, size_t n)
         }
         set->order[j] = slot;
     }
+    set->new_count = fresh;
+}
+
+void clsa_working_set_select(struct clsa_working_set *set, size_t n)
+{
+    if (set->k)
+        place(set, n);
     uint32_t *rows = set->rows;
     set->rows = set->next;
     set->next = rows;
     set->n = n;
-    set->new_count = fresh;
 }
 
 void clsa_working_set_copy(struct clsa_working_set *to,
@@ -130,31 +149,48 @@ void clsa_working_set_gather(struct clsa_working_set *set,
 
 /* ------------------------------------------------------------------- phases */
 
-/* Whether output i reads all rows at the layer that runs. */
-static bool reads_all(const struct clsa_pass *p, size_t i)
+/* Whether output i reads all rows at a layer. */
+static bool reads_all(const struct clsa_pass *p, size_t i,
+                      const struct clsa_layer *layer)
 {
     const struct clsa_step_token *token = clsa_pass_token(p, i);
-    return clsa_policy_reads_all(&token->session->policy, p->net, p->layer,
+    return clsa_policy_reads_all(&token->session->policy, p->net, layer,
                                  token->position);
 }
 
-/* Whether the policy of output i chooses at the layer that runs. */
-static bool chooses(const struct clsa_pass *p, size_t i)
+/* Whether the policy of output i chooses at a layer. */
+static bool chooses_at(const struct clsa_pass *p, size_t i,
+                       const struct clsa_layer *layer)
 {
     const struct clsa_policy *policy = &clsa_pass_token(p, i)->session->policy;
-    if (reads_all(p, i))
+    if (reads_all(p, i, layer))
         return false;
     if (policy->type->chooses)
-        return policy->type->chooses(policy, p->layer);
+        return policy->type->chooses(policy, layer);
     return policy->type->selects_at
-               ? clsa_policy_selects_at(policy, p->layer->reader)
-               : p->layer->site;
+               ? clsa_policy_selects_at(policy, layer->reader)
+               : layer->site;
 }
 
-/* The same, or the rows of the layer before are read in another cache. */
+/* The same of the layer that runs. */
+static bool chooses(const struct clsa_pass *p, size_t i)
+{
+    return chooses_at(p, i, p->layer);
+}
+
+/* Whether the layer copies rows of a list that was made before it: the working
+   set has those of another cache. */
+static bool copies(const struct clsa_pass *p, size_t i,
+                   const struct clsa_layer *layer)
+{
+    return layer->new_cache && clsa_pass_token(p, i)->set->k;
+}
+
+/* Whether the working set becomes another one at the layer that runs. */
 static bool selects(const struct clsa_pass *p, size_t i)
 {
-    return chooses(p, i) || (p->layer->new_cache && !reads_all(p, i));
+    return chooses(p, i) ||
+           (!reads_all(p, i, p->layer) && copies(p, i, p->layer));
 }
 
 static bool chooses_after(const struct clsa_pass *p, size_t i)
@@ -197,8 +233,13 @@ static void finish_index_query(const struct clsa_pass *p, size_t j)
     struct clsa_scratch *s = p->model->scratch;
     clsa_index_query_set(&s->query[j], s->index_x + j * e, s->index_q + j * e,
                          e);
-    if (l->index_bias)
-        s->index_weights[j] += l->index_bias[j % heads];
+    if (heads == 1)
+        return;
+    s->index_weights[j] += l->index_bias[j % heads];
+    if (clsa_pass_token(p, j / heads)->session->index_type == CLSA_TYPE_I8)
+        clsa_index_bytes_set(p->simd, s->index_x + j * e, e,
+                             s->index_bytes + j * clsa_index_bytes(e),
+                             &s->index_sums[j], &s->index_weights[j]);
 }
 
 /* Index queries [m][H][e_i] of the outputs and weights [m][H] of their heads,
@@ -275,29 +316,32 @@ void clsa_policies_work(const struct clsa_pass *p, enum clsa_policy_stage stage,
     }
 }
 
-/* Keeps the list of output i as the rows of a layer, if it is the last one. */
-static void log_rows(const struct clsa_pass *p, size_t i,
+/* Keeps the list of output i as the rows of a layer. */
+static void log_rows(const struct clsa_step_token *token,
                      const struct clsa_layer *layer)
 {
-    const struct clsa_step_token *token = clsa_pass_token(p, i);
     struct clsa_session *s = token->session;
-    if (!s->layer_rows || !clsa_output_is_last(p->step, i))
-        return;
     s->layer_count[layer->reader] = (uint32_t)token->set->n;
     memcpy(s->layer_rows + layer->reader * clsa_session_slots(s),
            token->set->rows, token->set->n * sizeof *s->layer_rows);
 }
 
-/* A list that is made after a layer is for the next ones with its cache. */
-static void log_rows_after(const struct clsa_pass *p, size_t i)
+/* The same of all layers from one on that read by this list, if the output is
+   the last one. */
+static void log_rows_from(const struct clsa_pass *p, size_t i,
+                          const struct clsa_layer *first)
 {
+    const struct clsa_step_token *token = clsa_pass_token(p, i);
     const struct clsa_layer *end = p->net->layers + p->net->layer_count;
-    for (const struct clsa_layer *l = p->layer + 1; l < end; l++) {
+    if (!token->session->layer_rows || !clsa_output_is_last(p->step, i))
+        return;
+    for (const struct clsa_layer *l = first; l < end; l++) {
         if (!clsa_layer_reads_cache(p->net, l))
             continue;
-        if (l->new_cache)
+        if (l != p->layer && (copies(p, i, l) || chooses_at(p, i, l)))
             return;
-        log_rows(p, i, l);
+        if (!reads_all(p, i, l))
+            log_rows(token, l);
     }
 }
 
@@ -322,7 +366,7 @@ static void choose_list(const struct clsa_pass *p, size_t i)
     else
         memcpy(set->next, set->rows, n * sizeof *set->next);
     take_list(p, i, n);
-    log_rows(p, i, p->layer);
+    log_rows_from(p, i, p->layer);
 }
 
 /* The lists and the slots of the outputs; of those that choose after they have
@@ -337,7 +381,7 @@ static void choose_rows(const struct clsa_pass *p, bool after)
                 take_list(
                     p, i,
                     token->session->policy.type->rows(p, i, token->set->next));
-                log_rows_after(p, i);
+                log_rows_from(p, i, p->layer + 1);
             } else if (!after && selects(p, i))
                 choose_list(p, i);
         }

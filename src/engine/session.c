@@ -50,6 +50,17 @@ static clsa_status open_layer_rows(struct clsa_session *s, clsa_error *error)
     return CLSA_OK;
 }
 
+/* Without planes if layers have nothing to share but the list, and the rows
+   stay in the caches. */
+static clsa_status open_set(const struct clsa_session *s,
+                            struct clsa_working_set *set, clsa_error *error)
+{
+    const bool lists = s->model->net.own_caches && !s->policy.type->evicts;
+    const struct clsa_cache_layout *layout =
+        lists ? NULL : &clsa_stores_cache(&s->stores)->layout;
+    return clsa_working_set_open(set, layout, clsa_session_slots(s), error);
+}
+
 static clsa_status set_policy(struct clsa_session *s, const char *attention,
                               clsa_error *error)
 {
@@ -60,9 +71,7 @@ static clsa_status set_policy(struct clsa_session *s, const char *attention,
     snprintf(s->attention, sizeof s->attention, "%s", text);
     if (clsa_policy_is_dense(&s->policy))
         return CLSA_OK;
-    CLSA_TRY(clsa_working_set_open(&s->set,
-                                   &clsa_stores_cache(&s->stores)->layout,
-                                   clsa_session_slots(s), error));
+    CLSA_TRY(open_set(s, &s->set, error));
     if (type->selects_at || clsa_policy_mixes(&s->policy, net))
         CLSA_TRY(open_layer_rows(s, error));
     return type->open ? type->open(s, error) : CLSA_OK;
@@ -245,9 +254,7 @@ static clsa_status open_output_sets(struct clsa_session *s, clsa_error *error)
         return clsa_fail_memory(error, "working sets",
                                 n * sizeof *s->output_sets);
     for (size_t i = 0; i < n; i++)
-        CLSA_TRY(clsa_working_set_open(&s->output_sets[i],
-                                       &clsa_stores_cache(&s->stores)->layout,
-                                       clsa_session_slots(s), error));
+        CLSA_TRY(open_set(s, &s->output_sets[i], error));
     return CLSA_OK;
 }
 

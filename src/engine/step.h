@@ -162,12 +162,16 @@ struct clsa_scratch {
     float *index_x;           /* [m][H][e_i] */
     int16_t *index_q;         /* [m][H][e_i] */
     float *index_weights;     /* [m][H] */
+    int8_t *index_bytes;      /* [m][H][clsa_index_bytes]; H > 1 */
+    int32_t *index_sums;      /* [m][H] of these; the same */
     struct clsa_index_query *query;     /* [m][H] */
     struct clsa_candidates *candidates; /* [threads] */
     size_t *topk_count;                 /* [m][threads] */
     uint64_t *topk;                     /* [m][threads][k] */
-    uint64_t *merge;               /* [m][threads][k] scratch of the merge */
-    float *policy;                 /* [m][policy_floats] */
+    uint64_t *merge;      /* [m][threads][k] scratch of the merge */
+    float *policy;        /* [m][policy_floats] */
+    unsigned char *stage; /* [threads][stage_bytes] chosen rows */
+    size_t stage_bytes;
     struct clsa_step_token *token; /* [n] */
     size_t *output;                /* [n] */
     void *block;                   /* all of the above but candidates */

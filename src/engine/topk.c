@@ -62,6 +62,19 @@ void clsa_index_query_set(struct clsa_index_query *query, const float *x,
         .x = x, .q = q, .scale = inverse > 0 ? max / limit : 0.0f};
 }
 
+void clsa_index_bytes_set(const struct clsa_simd *simd, const float *x,
+                          size_t len, int8_t *q, int32_t *sum, float *weight)
+{
+    float scale;
+    int32_t total = 0;
+    memset(q + len, 0, clsa_index_bytes(len) - len);
+    simd->quantize_row(q, &scale, x, len, 127.0f);
+    for (size_t i = 0; i < len; i++)
+        total += q[i];
+    *sum = total;
+    *weight *= scale;
+}
+
 /* The score below which no row can be among the k best any more: the score
    of the worst of k kept rows. */
 static float worst_kept(const uint64_t *ranks, size_t n)

@@ -9,6 +9,10 @@
  * next only the rows that are new are copied. `order` lists the slots by
  * ascending position, and attention runs in that order, so results depend on
  * the selected rows only and not on the history of the slots.
+ *
+ * If each layer has a cache of its own, nothing can be shared but the list: the
+ * set has no planes, and the layers read the rows where they lie
+ * (attend_chosen.c).
  */
 #ifndef CLSA_ENGINE_WORKING_SET_H
 #define CLSA_ENGINE_WORKING_SET_H
@@ -17,22 +21,24 @@
 #include "src/engine/cache.h"
 
 struct clsa_working_set {
-    size_t capacity;  /* slots */
-    size_t n;         /* rows selected */
-    size_t new_count; /* of them not yet copied */
-    size_t changed;   /* copied for the last token, in all layers */
-    uint32_t *rows;   /* [n] positions, ascending */
-    uint32_t *order;  /* [n] slot of rows[i] */
-    uint32_t *fresh;  /* [new_count] indices into rows */
-    uint32_t *next;   /* [capacity] the list being made */
-    uint32_t *spare;  /* [capacity] scratch: slots */
-    uint32_t *lists;  /* the five lists, after K and V */
-    unsigned char *k, *v;
-    size_t head_bytes;  /* one row of one head */
-    size_t plane_bytes; /* [capacity] rows of one head */
+    size_t capacity;      /* slots */
+    size_t n;             /* rows selected */
+    size_t new_count;     /* of them not yet copied */
+    size_t changed;       /* copied for the last token, in all layers */
+    uint32_t *rows;       /* [n] positions, ascending */
+    uint32_t *order;      /* [n] slot of rows[i] */
+    uint32_t *fresh;      /* [new_count] indices into rows */
+    uint32_t *next;       /* [capacity] the list being made */
+    uint32_t *spare;      /* [capacity] scratch: slots */
+    uint32_t *lists;      /* the five lists, after K and V */
+    unsigned char *block; /* all of it: K, V, lists */
+    unsigned char *k, *v; /* NULL: lists alone */
+    size_t head_bytes;    /* one row of one head */
+    size_t plane_bytes;   /* [capacity] rows of one head */
     size_t bytes;
 };
 
+/* layout NULL: lists alone. */
 clsa_status clsa_working_set_open(struct clsa_working_set *set,
                                   const struct clsa_cache_layout *layout,
                                   size_t capacity, clsa_error *error);
@@ -43,7 +49,7 @@ void clsa_working_set_clear(struct clsa_working_set *set);
 
 /*
  * Make next[0..n), ascending positions, the selection: rows selected before
- * keep their slots, `fresh` lists the others. One thread.
+ * keep their slots, `fresh` lists the others, none without planes. One thread.
  */
 void clsa_working_set_select(struct clsa_working_set *set, size_t n);
 

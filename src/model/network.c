@@ -128,6 +128,7 @@ static void mark_caches(struct clsa_network *net)
     const struct clsa_layer *last = NULL;
     for (uint32_t i = 0; i < net->store_count; i++)
         net->cache_count += net->stores[i].kind == CLSA_STORE_CACHE;
+    net->own_caches = net->cache_count > 1;
     for (uint32_t i = 0; i < net->layer_count; i++)
         if (clsa_layer_reads_cache(net, &net->layers[i]))
             last = &net->layers[i];
@@ -136,6 +137,7 @@ static void mark_caches(struct clsa_network *net)
         if (!clsa_layer_reads_cache(net, l))
             continue;
         l->new_cache = net->cache_count > 1 && l->store != last->store;
+        net->own_caches = net->own_caches && l->new_cache;
         last = l;
     }
 }

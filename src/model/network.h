@@ -202,6 +202,8 @@ struct clsa_network {
     uint32_t first_reader, last_reader, reader_count; /* that read a cache */
     uint32_t first_site; /* first layer with an index; layer_count: none */
     uint32_t site_count, cache_count;
+    bool own_caches; /* each layer that reads a cache reads another one than the
+                        layer before it */
     struct clsa_largest largest;
 };
 

@@ -59,9 +59,17 @@ static void scan(const struct clsa_pass *p, size_t i,
 {
     const struct clsa_scratch *s = p->model->scratch;
     const size_t heads = p->net->indexes.heads;
+    const size_t bytes = clsa_index_bytes(p->net->indexes.dim);
+    const struct clsa_index_heads many = {
+        .heads = heads,
+        .q = s->index_bytes + i * heads * bytes,
+        .ldq = bytes,
+        .sum = s->index_sums + i * heads,
+        .weight = s->index_weights + i * heads};
     const struct clsa_scan by_index = {.query = &s->query[i * heads],
                                        .heads = heads,
-                                       .weights = &s->index_weights[i * heads]};
+                                       .weights = many.weight,
+                                       .many = &many};
     clsa_topk_scan(p, i, items, &by_index);
 }
 

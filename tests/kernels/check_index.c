@@ -268,6 +268,92 @@ static void check_scan(struct test *t)
             check_scan_case(t, 9, lens[j], (enum test_values)values);
 }
 
+/* -------------------------------------------------- scans by several heads */
+
+struct heads_scan {
+    size_t n, len;
+    float *got, *want;
+    const int8_t *keys;
+    const float *scales;
+    struct clsa_index_heads query;
+};
+
+static void scan_heads(const struct clsa_simd *table, float *score,
+                       const struct heads_scan *s, size_t first, size_t n)
+{
+    table->scan_heads(score, s->keys + first * s->len, s->scales + first, n,
+                      s->len, &s->query);
+}
+
+static void make_heads(struct heads_scan *s, size_t heads,
+                       enum test_values values)
+{
+    const size_t ldq =
+        (s->len + CLSA_HEADS_UNIT - 1) / CLSA_HEADS_UNIT * CLSA_HEADS_UNIT;
+    int8_t *q = test_input("query", heads * ldq, sizeof *q);
+    int8_t *keys = test_input("keys", s->n * s->len, sizeof *keys);
+    float *scales = test_input("scales", s->n, sizeof *scales);
+    int32_t *sum = test_input("sums", heads, sizeof *sum);
+    float *weight = test_input("weights", heads, sizeof *weight);
+    for (size_t i = 0; i < s->n * s->len; i++)
+        keys[i] = (int8_t)signed_value(127, values, i % s->len);
+    for (size_t h = 0; h < heads; h++) {
+        sum[h] = 0;
+        for (size_t i = 0; i < ldq; i++)
+            q[h * ldq + i] =
+                (int8_t)(i < s->len ? signed_value(127, values, i + h) : 0);
+        for (size_t i = 0; i < s->len; i++)
+            sum[h] += q[h * ldq + i];
+        weight[h] = test_uniform(-1, 1);
+    }
+    test_fill(scales, s->n, values);
+    s->keys = keys;
+    s->scales = scales;
+    s->query = (struct clsa_index_heads){heads, q, ldq, sum, weight};
+    s->got = test_output("scores", s->n, sizeof *s->got);
+    s->want = test_output("scores of ref", s->n, sizeof *s->want);
+    test_seal();
+}
+
+static void check_heads_case(const struct test *t, struct heads_scan s,
+                             size_t heads, enum test_values values)
+{
+    for (int where = 0; where < test_placements(t); where++) {
+        test_case("n %zu, len %zu, heads %zu, values %d, placement %d", s.n,
+                  s.len, heads, (int)values, where);
+        test_reset((enum test_placement)where);
+        make_heads(&s, heads, values);
+        scan_heads(t->ref, s.want, &s, 0, s.n);
+        scan_heads(t->simd, s.got, &s, 0, s.n);
+        test_same_floats("score", s.got, s.want, s.n);
+        float *alone = test_output("score of one", 1, sizeof *alone);
+        for (size_t i = 0; i < s.n; i++) {
+            scan_heads(t->simd, alone, &s, i, 1);
+            test_same_floats("score of a key alone", &s.got[i], alone, 1);
+        }
+        test_intact();
+    }
+}
+
+static void check_scan_heads(struct test *t)
+{
+    static const size_t counts[] = {0, 1, 3, 4, 7, 8, 9, 15, 16, 17, 40};
+    static const size_t heads[] = {8, 1, 2, 4, 5, 7, 9, 12, 16, 19};
+    static const size_t sizes[] = {64, 32, 8, 24, 40, 72, 96, 128, 200, 1024};
+
+    for (size_t i = 0; i < TEST_COUNT(counts); i++)
+        check_heads_case(t, (struct heads_scan){.n = counts[i], .len = 64}, 8,
+                         TEST_PLAIN);
+    for (size_t i = 0; i < TEST_COUNT(heads); i++)
+        for (size_t j = 0; j < (t->quick ? 3 : TEST_COUNT(sizes)); j++)
+            check_heads_case(t, (struct heads_scan){.n = 9, .len = sizes[j]},
+                             heads[i], TEST_PLAIN);
+    for (int values = 0; values < TEST_VALUES; values++)
+        for (size_t j = 0; j < TEST_COUNT(sizes); j++)
+            check_heads_case(t, (struct heads_scan){.n = 5, .len = sizes[j]}, 3,
+                             (enum test_values)values);
+}
+
 /* ---------------------------------------------------------------- filter */
 
 enum score_kind {
@@ -366,6 +452,8 @@ const struct kernel index_kernels[] = {
     {"scan_f32", offsetof(struct clsa_simd, scan_f32), CLSA_F32, check_scan},
     {"scan_bf16", offsetof(struct clsa_simd, scan_bf16), CLSA_BF16, check_scan},
     {"scan_i8", offsetof(struct clsa_simd, scan_i8), CLSA_Q8_0, check_scan},
+    {"scan_heads", offsetof(struct clsa_simd, scan_heads), CLSA_Q8_0,
+     check_scan_heads},
     {"filter", offsetof(struct clsa_simd, filter), CLSA_F32, check_filter},
     {0},
 };
