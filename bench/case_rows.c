@@ -214,6 +214,34 @@ static void store(const struct clsa_simd *simd, struct operands *o,
     simd->store[format](o->out.rows, o->x, VALUES);
 }
 
+/* Rows of 1024 values of x, sixteen of them. */
+enum { TILED = VALUES / CLSA_TILE_X, TILED_PART = TILED / 2, TILED_K = 256 };
+
+static void tile_x(const struct clsa_simd *simd, struct operands *o,
+                   enum clsa_format format)
+{
+    (void)format;
+    for (size_t i = 0; i < CLSA_TILE_X; i++)
+        simd->tile_x(o->out.rows + i * 64, o->x + i * TILED, TILED);
+}
+
+static void tile_w(const struct clsa_simd *simd, struct operands *o,
+                   enum clsa_format format)
+{
+    (void)format;
+    simd->tile_w(o->out.rows, o->x, TILED, TILED_PART);
+}
+
+/* Rows of bf16, taken as tiles of both. */
+static void tile_product(const struct clsa_simd *simd, struct operands *o,
+                         enum clsa_format format)
+{
+    const size_t x_bytes = TILED_K / CLSA_TILE_STEP * CLSA_TILE_BYTES;
+    (void)format;
+    simd->tile_product(o->out.y, 2 * CLSA_TILE_X, o->rows, x_bytes, o->rows,
+                       TILED_K, 0);
+}
+
 /* What a pass changes in place, as it was before. */
 static void restore(const struct bench_job *job)
 {
@@ -291,6 +319,11 @@ static const struct {
     {"softmax_online", SLOT(softmax_online), 0, softmax_online, 8 * N, 1, 4 * N,
      0, CLSA_TILE_KEYS},
     {"scale_add", SLOT(scale_add), 0, scale_add, 12 * N, 1, 4 * N, 0, HEAD},
+    {"tile_x", SLOT(tile_x), 0, tile_x, 6 * N, 0, 2 * N, 1, TILED},
+    {"tile_w", SLOT(tile_w), 0, tile_w, 3 * N, 0, N, 1, TILED},
+    {"tile_product", SLOT(tile_product), CLSA_BF16, tile_product,
+     8 * CLSA_TILE_X *CLSA_TILE_W + (size_t)32 * TILED_K, 0,
+     8 * CLSA_TILE_X *CLSA_TILE_W, 0, TILED_K},
     SCORE("f32", CLSA_F32),
     SCORE("f16", CLSA_F16),
     SCORE("bf16", CLSA_BF16),
@@ -350,7 +383,8 @@ static int open_rows(struct bench_job *job, size_t i)
 {
     const enum clsa_format format = kernels[i].format;
     const bool formats = kernels[i].run == load || kernels[i].run == store ||
-                         kernels[i].run == score;
+                         kernels[i].run == score ||
+                         kernels[i].run == tile_product;
     const size_t rows = clsa_format_bytes(format, VALUES);
     struct operands *o = calloc(job->threads, sizeof *o);
     job->operands = o;

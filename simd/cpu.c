@@ -37,6 +37,7 @@
 /* leaf 7 subleaf 0, EDX */
 #define AMX_TILE (1u << 24)
 #define AMX_INT8 (1u << 25)
+#define AMX_BF16 (1u << 22)
 /* leaf 7 subleaf 1, EAX */
 #define AVX512_BF16 (1u << 5)
 
@@ -88,8 +89,8 @@ unsigned clsa_cpu_bundles(void)
     if (!has(c, AVX512_VNNI | AVX512_VBMI))
         return bundles;
     bundles |= CLSA_CPU_AVX512VNNI;
-    const bool tiles =
-        has(state, STATE_TILE) && has(c, GFNI) && has(d, AMX_TILE | AMX_INT8);
+    const bool tiles = has(state, STATE_TILE) && has(c, GFNI) &&
+                       has(d, AMX_TILE | AMX_INT8 | AMX_BF16);
     if (subleaves < 1 || !__get_cpuid_count(7, 1, &a, &b, &c, &d) ||
         !has(a, AVX512_BF16))
         return bundles;

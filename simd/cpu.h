@@ -13,7 +13,7 @@ enum clsa_cpu_bundle {
     CLSA_CPU_AVX512 = 1 << 1,     /* AVX-512 F, BW, DQ, VL */
     CLSA_CPU_AVX512VNNI = 1 << 2, /* AVX-512 VNNI, VBMI */
     CLSA_CPU_AVX512BF16 = 1 << 3, /* AVX-512 BF16 */
-    CLSA_CPU_AVX512AMX = 1 << 4,  /* AMX tiles, AMX INT8, GFNI */
+    CLSA_CPU_AVX512AMX = 1 << 4,  /* AMX tiles, AMX INT8, AMX BF16, GFNI */
     CLSA_CPU_NEON = 1 << 5,       /* Advanced SIMD of ARMv8.0 */
     CLSA_CPU_NEON_DOTPROD = 1 << 6,
     CLSA_CPU_NEON_I8MM = 1 << 7,

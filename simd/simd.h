@@ -168,6 +168,14 @@ struct clsa_index_heads {
 
 #define CLSA_HEADS_UNIT 64
 
+/* Products in tiles: rows of w, rows of x at a time, values of a step, and
+   bytes of a step of sixteen rows and of all rows of w. */
+#define CLSA_TILE_W      64
+#define CLSA_TILE_X      16
+#define CLSA_TILE_STEP   32
+#define CLSA_TILE_BYTES  1024
+#define CLSA_TILES_BYTES 4096
+
 struct clsa_simd {
     const char *name;
 
@@ -192,6 +200,26 @@ struct clsa_simd {
      */
     void (*quantize)(int8_t *q, float *d, int32_t *sum, size_t ldd,
                      const float *x, size_t len);
+
+    /*
+     * Products of bf16 in tiles, y [m][64] = x [m][k] * w [64][k]^T, for many
+     * m. Only used if `tiles` says so, by levels with tiles in the CPU (AMX).
+     * Values are rounded to bf16, to nearest even, products are exact, and sums
+     * are float in an order that is the same for all x and w: rel 2^-8 for the
+     * values, 1e-6 * sqrt(k) for the sums. Subnormal numbers may count as 0.
+     * k % 32 == 0; steps are of 32 values.
+     *
+     * tile_x: a row into its place of x, sixteen rows: pieces of 32 values, 1
+     * KiB from each other. tile_w: n values of each of sixteen rows [16][ld] of
+     * w to their place, 1 KiB of each 4 KiB for a step. tile_product: `x` and
+     * `w` at the first of k values, m % 32 == 0, sixteen rows of x lie x_bytes
+     * from the sixteen before; `add`: the sums go on from y.
+     */
+    const char *tiles; /* "bf16", or NULL */
+    void (*tile_x)(void *to, const float *x, size_t k);
+    void (*tile_w)(void *to, const float *w, size_t ld, size_t n);
+    void (*tile_product)(float *y, size_t m, const void *x, size_t x_bytes,
+                         const void *w, size_t k, int add);
 
     /* --------------------------------------------------------- row formats */
 

@@ -262,5 +262,6 @@ void clsa_index_avx512bf16(struct clsa_simd *table);
 /* level avx512amx */
 void clsa_matmul_q8_0_avx512amx(struct clsa_simd *table);
 void clsa_matmul_q4_0_avx512amx(struct clsa_simd *table);
+void clsa_tiles_avx512amx(struct clsa_simd *table);
 
 #endif /* CLSA_AVX512_H */

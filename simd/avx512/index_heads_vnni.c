@@ -10,43 +10,11 @@
  */
 #include <string.h>
 
-#include "simd/avx512/avx512.h"
+#include "simd/avx512/transpose.h"
 
 #define STEP  64 /* values of a key in one turn */
 #define QUADS (STEP / 4)
 #define GROUP 8 /* heads at a time */
-
-/* Rows of 16 quads become columns. */
-INLINE void turn(__m512i v[LANES])
-{
-    __m512i t[LANES];
-    UNROLL
-    for (int i = 0; i < LANES; i += 2) {
-        t[i] = _mm512_unpacklo_epi32(v[i], v[i + 1]);
-        t[i + 1] = _mm512_unpackhi_epi32(v[i], v[i + 1]);
-    }
-    UNROLL
-    for (int i = 0; i < LANES; i += 4) {
-        v[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
-        v[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
-        v[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
-        v[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
-    }
-    UNROLL
-    for (int i = 0; i < 4; i++) {
-        t[i] = _mm512_shuffle_i32x4(v[i], v[i + 4], 0x88);
-        t[i + 4] = _mm512_shuffle_i32x4(v[i], v[i + 4], 0xdd);
-        t[i + 8] = _mm512_shuffle_i32x4(v[i + 8], v[i + 12], 0x88);
-        t[i + 12] = _mm512_shuffle_i32x4(v[i + 8], v[i + 12], 0xdd);
-    }
-    UNROLL
-    for (int i = 0; i < 4; i++) {
-        v[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
-        v[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
-        v[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xdd);
-        v[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xdd);
-    }
-}
 
 /* Values of sixteen keys, of which `left` are there, with an offset of 128. */
 INLINE void load_keys(__m512i k[QUADS], const uint8_t *key, size_t len,
@@ -59,7 +27,7 @@ INLINE void load_keys(__m512i k[QUADS], const uint8_t *key, size_t len,
         prefetch_l1(key + AVX512_LINES_AHEAD);
         key = avx512_next_key(key, i, len, left, false);
     }
-    turn(k);
+    avx512_turn(k);
 }
 
 INLINE __m512i quad_of(const int8_t *q)

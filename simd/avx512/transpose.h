@@ -2,7 +2,7 @@
 /*
  * transpose.h: the bytes of 16 rows as vectors of one dword a row, for the
  * matmul of weights in blocks (matmul_block_tmpl.h, matmul_k.h,
- * matmul_amx_tmpl.h).
+ * matmul_amx_tmpl.h), for tiles of bf16 and for index keys of several heads.
  */
 #ifndef CLSA_AVX512_TRANSPOSE_H
 #define CLSA_AVX512_TRANSPOSE_H
@@ -96,6 +96,38 @@ INLINE void avx512_transpose_16x32(__m512i t[8],
     for (int k = 0; k < 4; k++) {
         t[k] = _mm512_shuffle_i32x4(low[k], high[k], 0x88);
         t[k + 4] = _mm512_shuffle_i32x4(low[k], high[k], 0xdd);
+    }
+}
+
+/* Sixteen vectors of sixteen dwords: rows become columns. */
+INLINE void avx512_turn(__m512i v[LANES])
+{
+    __m512i t[LANES];
+    UNROLL
+    for (int i = 0; i < LANES; i += 2) {
+        t[i] = _mm512_unpacklo_epi32(v[i], v[i + 1]);
+        t[i + 1] = _mm512_unpackhi_epi32(v[i], v[i + 1]);
+    }
+    UNROLL
+    for (int i = 0; i < LANES; i += 4) {
+        v[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
+        v[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
+        v[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
+        v[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
+    }
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        t[i] = _mm512_shuffle_i32x4(v[i], v[i + 4], 0x88);
+        t[i + 4] = _mm512_shuffle_i32x4(v[i], v[i + 4], 0xdd);
+        t[i + 8] = _mm512_shuffle_i32x4(v[i + 8], v[i + 12], 0x88);
+        t[i + 12] = _mm512_shuffle_i32x4(v[i + 8], v[i + 12], 0xdd);
+    }
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        v[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
+        v[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
+        v[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xdd);
+        v[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xdd);
     }
 }
 

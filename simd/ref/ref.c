@@ -15,6 +15,7 @@ void clsa_simd_ref(struct clsa_simd *table)
     clsa_elementwise_ref(table);
     clsa_index_ref(table);
     clsa_index_heads_ref(table);
+    clsa_tiles_ref(table);
     clsa_topk_ref(table);
     clsa_gather_ref(table);
     clsa_sampling_ref(table);

@@ -72,6 +72,7 @@ void clsa_store_k_ref(struct clsa_simd *table);
 void clsa_elementwise_ref(struct clsa_simd *table);
 void clsa_index_ref(struct clsa_simd *table);
 void clsa_index_heads_ref(struct clsa_simd *table);
+void clsa_tiles_ref(struct clsa_simd *table);
 void clsa_topk_ref(struct clsa_simd *table);
 void clsa_gather_ref(struct clsa_simd *table);
 void clsa_sampling_ref(struct clsa_simd *table);

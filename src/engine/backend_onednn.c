@@ -32,15 +32,23 @@ static size_t lay_out(struct clsa_onednn *o)
     struct clsa_arena c = {o->block, 0};
     const size_t n = clsa_round_up(o->n, o->least), f4 = sizeof(float);
     const size_t size = clsa_gemm_size(o->type);
-    const size_t tile = (size_t)CLSA_GEMM_MOST * CLSA_TILE_ROWS;
+    const size_t group = o->tiles ? CLSA_TILES_GROUP : 1;
+    const size_t most = o->tiles ? n : CLSA_GEMM_MOST;
+    const size_t tile = most * CLSA_TILE_ROWS;
+    const size_t depth = clsa_min(o->most_k, CLSA_TILES_DEPTH);
     o->input = clsa_arena_take(&c, n * o->most_k, size);
     o->scale = clsa_arena_take(&c, n, f4);
     for (unsigned i = 0; i < o->threads; i++) {
         struct clsa_workspace *ws = &o->workspaces[i];
+        ws->out = clsa_arena_take(&c, group * tile, f4);
+        if (o->tiles) {
+            ws->tile = clsa_arena_take(&c, group * CLSA_TILE_W * depth, size);
+            ws->part = clsa_arena_take(&c, CLSA_TILE_X * CLSA_TILES_CHUNK, f4);
+            continue;
+        }
         ws->row = clsa_arena_take(&c, o->most_k, f4);
         ws->plain = clsa_arena_take(&c, CLSA_TILE_ROWS * o->most_k, size);
         ws->tile = clsa_arena_take(&c, o->most_bytes, 1);
-        ws->out = clsa_arena_take(&c, tile, f4);
         ws->gate = clsa_arena_take(&c, tile, f4);
         ws->up = clsa_arena_take(&c, tile, f4);
     }
@@ -355,6 +363,14 @@ static clsa_status open_onednn(struct clsa_model *model,
         .attend = clsa_prefill_attend,
     };
     o->type = (enum clsa_gemm_type)prefill;
+    o->tiles = o->type == CLSA_GEMM_BF16 && model->simd->tiles &&
+               clsa_tiles_fit(&model->net);
+    if (o->tiles) {
+        o->backend.prepare = clsa_tiles_prepare;
+        o->backend.multiply = clsa_tiles_multiply;
+        o->backend.multiply_add = clsa_tiles_multiply_add;
+        o->backend.gated = clsa_tiles_gated;
+    }
     o->least = o->type == CLSA_GEMM_F32 ? CLSA_GEMM_LEAST_F32 : CLSA_GEMM_LEAST;
     o->simd = model->simd;
     o->threads = clsa_team_size(model->team);

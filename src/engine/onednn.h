@@ -4,6 +4,7 @@
  *
  *   backend_onednn.c     memory, activations, products
  *   onednn_weights.c     weights in the form that oneDNN reads
+ *   onednn_tiles.c       products of bf16 in our own tiles, if the CPU has some
  *   prefill_attention.c  attention of prompts in tiles
  */
 #ifndef CLSA_ENGINE_ONEDNN_H
@@ -52,11 +53,19 @@ struct clsa_workspace {
     struct clsa_tile_rows rows;
     void *out;        /* [MOST][TILE_ROWS] floats or int32 */
     float *gate, *up; /* [MOST][TILE_ROWS] */
+    float *part;      /* [CLSA_TILE_X][CLSA_TILES_CHUNK] for tiles */
 };
+
+/* Products in tiles: rows of W that go together, values of them that are
+   converted together, values that are read of a row at a time. */
+enum { CLSA_TILES_GROUP = 4, CLSA_TILES_DEPTH = 2048, CLSA_TILES_CHUNK = 256 };
+
+_Static_assert(CLSA_TILE_ROWS == CLSA_TILE_W, "simd.h");
 
 struct clsa_onednn {
     struct clsa_backend backend; /* first: a backend is one of these */
     enum clsa_gemm_type type;
+    bool tiles;   /* products of bf16 by simd/, not by oneDNN */
     size_t least; /* tokens of the smallest product */
     const struct clsa_simd *simd;
     unsigned threads;
@@ -109,10 +118,38 @@ void clsa_onednn_tile(struct clsa_onednn *o, unsigned worker,
                       const unsigned char **tile,
                       const struct clsa_tile_rows **rows);
 
+/* The kept tiles of a matrix; NULL: there are none. */
+const unsigned char *clsa_onednn_kept(const struct clsa_onednn *o,
+                                      const struct clsa_matrix *w);
+
 static inline size_t clsa_onednn_tiles_of(const struct clsa_matrix *w)
 {
     return (w->rows + CLSA_TILE_ROWS - 1) / CLSA_TILE_ROWS;
 }
+
+/* ---------------------------------------------------------- onednn_tiles.c */
+
+/* Whether all products of the network can be made in tiles. */
+bool clsa_tiles_fit(const struct clsa_network *net);
+
+/* Values k0 .. k0 + n - 1 of the rows of a tile of W, into their place. */
+void clsa_tiles_convert(const struct clsa_onednn *o, unsigned worker,
+                        const struct clsa_matrix *w, size_t tile, size_t k0,
+                        size_t n, unsigned char *to);
+
+/* Functions of the backend. */
+void clsa_tiles_prepare(struct clsa_backend *b, const struct clsa_act *x,
+                        size_t t, size_t begin, size_t end, bool blocks);
+void clsa_tiles_multiply(struct clsa_backend *b, const struct clsa_worker *w,
+                         const struct clsa_product *products, unsigned count,
+                         const struct clsa_act *x);
+void clsa_tiles_multiply_add(struct clsa_backend *b,
+                             const struct clsa_worker *w,
+                             const struct clsa_product *product,
+                             const struct clsa_act *x, float *sum);
+void clsa_tiles_gated(struct clsa_backend *b, const struct clsa_pass *p,
+                      const struct clsa_layer *layer, const struct clsa_act *x,
+                      const struct clsa_act *inner);
 
 /* ----------------------------------------------------- prefill_attention.c */
 

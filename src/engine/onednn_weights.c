@@ -34,6 +34,10 @@ static clsa_status open_depth(struct clsa_onednn *o, size_t k,
                          "the option prefill with own",
                          CLSA_GEMM_DEPTHS);
     d->k = k;
+    d->bytes = CLSA_TILE_ROWS * k * sizeof(uint16_t);
+    o->most_k = clsa_max(o->most_k, k);
+    if (o->tiles)
+        return CLSA_OK;
     for (int i = 0; i < shapes; i++) {
         if (d->gemm[i])
             continue;
@@ -45,7 +49,6 @@ static clsa_status open_depth(struct clsa_onednn *o, size_t k,
             o->limit = (float)clsa_gemm_limit(d->gemm[i]);
     }
     d->bytes = clsa_round_up(clsa_gemm_bytes(d->gemm[0]), CLSA_CACHE_LINE);
-    o->most_k = clsa_max(o->most_k, k);
     o->most_bytes = clsa_max(o->most_bytes, d->bytes);
     return CLSA_OK;
 }
@@ -167,6 +170,10 @@ static bool convert_tile(const struct clsa_onednn *o, unsigned worker,
 {
     struct clsa_workspace *b = &o->workspaces[worker];
     const size_t bytes = w->cols * clsa_gemm_size(o->type);
+    if (o->tiles) {
+        clsa_tiles_convert(o, worker, w, tile, 0, w->cols, to);
+        return true;
+    }
     for (size_t i = 0; i < CLSA_TILE_ROWS; i++)
         convert_row(o, b, w, tile * CLSA_TILE_ROWS + i, b->plain + i * bytes,
                     &rows->scale[i], &rows->minus[i]);
@@ -238,6 +245,13 @@ static const struct clsa_pack *find_pack(const struct clsa_onednn *o,
         if (o->packs[i].w == w)
             return o->packs[i].tiles ? &o->packs[i] : NULL;
     return NULL;
+}
+
+const unsigned char *clsa_onednn_kept(const struct clsa_onednn *o,
+                                      const struct clsa_matrix *w)
+{
+    const struct clsa_pack *pack = find_pack(o, w);
+    return pack ? pack->tiles : NULL;
 }
 
 void clsa_onednn_tile(struct clsa_onednn *o, unsigned worker,

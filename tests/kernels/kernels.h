@@ -59,6 +59,7 @@ extern const struct kernel matmul_kernels[];
 extern const struct kernel rows_kernels[];
 extern const struct kernel elementwise_kernels[];
 extern const struct kernel index_kernels[];
+extern const struct kernel tile_kernels[];
 extern const struct kernel topk_kernels[];
 extern const struct kernel sampling_kernels[];
 extern const struct kernel attend_kernels[];

@@ -41,8 +41,9 @@ struct options {
 };
 
 static const struct kernel *const families[] = {
-    matmul_kernels, rows_kernels,     elementwise_kernels, index_kernels,
-    topk_kernels,   sampling_kernels, attend_kernels,      prefill_attn_kernels,
+    matmul_kernels,   rows_kernels,   elementwise_kernels,
+    index_kernels,    tile_kernels,   topk_kernels,
+    sampling_kernels, attend_kernels, prefill_attn_kernels,
 };
 
 /* The check that runs: its way out, its case, and what went wrong. */

@@ -62,8 +62,8 @@ struct prefill {
     clsa_model *model;
     clsa_model_info info;
     struct bench_weights weights;
-    double macs; /* of a token that is not wanted */
-    double peak; /* GFLOP/s */
+    double macs;                      /* of a token that is not wanted */
+    double peak[CLSA_GEMM_TYPES + 1]; /* GFLOP/s by type; exact int8 */
     int32_t *ids;
     json_t *results;
     int printed; /* lines of text */
@@ -77,6 +77,26 @@ struct prefill_result {
 
 /* ------------------------------------------------------------------ peak */
 
+static const char *const paths[CLSA_GEMM_TYPES] = {"f32", "bf16", "int8"};
+
+static void keep_best(double *best, double rate)
+{
+    *best = rate > *best ? rate : *best;
+}
+
+/* The rate of the type that a prompt was multiplied in; of any for prompts that
+   the kernels of simd/ read. */
+static double peak_of(const struct prefill *d, const char *path)
+{
+    double best = 0;
+    for (int type = 0; type <= CLSA_GEMM_TYPES; type++) {
+        if (type < CLSA_GEMM_TYPES && strcmp(path, paths[type]) == 0)
+            return d->peak[type];
+        keep_best(&best, d->peak[type]);
+    }
+    return best;
+}
+
 static int own_peak(struct prefill *d)
 {
     const struct bench_request request = {
@@ -87,25 +107,23 @@ static int own_peak(struct prefill *d)
     if (failed)
         return cli_fail(
             "not enough memory to measure the peaks of the machine");
-    if (d->peak <= 0)
+    if (d->peak[CLSA_GEMM_TYPES] <= 0)
         cli_warning(
             "without oneDNN the peak is the rate of exact int8 products");
-    if (2 * peaks.int8_gmacs > d->peak)
-        d->peak = 2 * peaks.int8_gmacs;
+    keep_best(&d->peak[CLSA_GEMM_TYPES], 2 * peaks.int8_gmacs);
     return CLI_DONE;
 }
 
 static int measure_peak(struct prefill *d)
 {
-    static const char *const names[] = {"f32", "bf16", "int8"};
     bool fast = false;
     for (int type = 0; type < CLSA_GEMM_TYPES; type++) {
         if (!clsa_gemm_fast((enum clsa_gemm_type)type))
             continue;
         fast = true;
         double rate = bench_gemm((enum clsa_gemm_type)type, d->info.threads);
-        cli_verbose("oneDNN %s: %.0f GFLOP/s", names[type], rate);
-        d->peak = rate > d->peak ? rate : d->peak;
+        cli_verbose("oneDNN %s: %.0f GFLOP/s", paths[type], rate);
+        keep_best(&d->peak[type], rate);
         CLI_TRY(cli_interrupt_check());
     }
     return fast ? CLI_DONE : own_peak(d);
@@ -191,26 +209,26 @@ static int report(struct prefill *d, const struct prefill_result *r)
 {
     const double rate = (double)r->tokens * 1e3 / r->ms;
     const double gflops = 2 * d->macs * rate * 1e-9;
+    const double peak = peak_of(d, r->path);
     const double mib = (double)r->resident / 1048576;
     if (d->common->json)
         return cli_json_append(
             d->results,
-            json_pack("{so ss sI si ss ss sf sf sf sf so sf}", "shape",
-                      cli_json_text(d->shape), "type",
-                      clsa_type_name(d->weights.type), "tokens",
-                      (json_int_t)r->tokens, "threads", (int)d->info.threads,
-                      "simd", d->info.simd, "path", r->path, "ms", r->ms,
-                      "tokens_per_s", rate, "gflops", gflops,
-                      "gemm_peak_gflops", d->peak, "gemm_share",
-                      bench_peak_share("prompt", gflops / d->peak), "rss_mib",
-                      mib));
+            json_pack(
+                "{so ss sI si ss ss sf sf sf sf so sf}", "shape",
+                cli_json_text(d->shape), "type",
+                clsa_type_name(d->weights.type), "tokens",
+                (json_int_t)r->tokens, "threads", (int)d->info.threads, "simd",
+                d->info.simd, "path", r->path, "ms", r->ms, "tokens_per_s",
+                rate, "gflops", gflops, "gemm_peak_gflops", peak, "gemm_share",
+                bench_peak_share("prompt", gflops / peak), "rss_mib", mib));
     if (d->printed++ == 0)
         printf("%10s %-5s %10s %10s %10s %10s %6s %8s\n", "tokens", "path",
                "ms", "tokens/s", "GFLOP/s", "peak", "share", "MiB");
     char share[8];
-    bench_peak_share_text(share, "prompt", gflops / d->peak);
+    bench_peak_share_text(share, "prompt", gflops / peak);
     printf("%10" PRIu64 " %-5s %10.2f %10.2f %10.2f %10.2f %6s %8.0f\n",
-           r->tokens, r->path, r->ms, rate, gflops, d->peak, share, mib);
+           r->tokens, r->path, r->ms, rate, gflops, peak, share, mib);
     cli_output_flush();
     return CLI_DONE;
 }
@@ -261,7 +279,9 @@ static int run_options(const struct prefill_options *options, struct prefill *d)
                                  options->type, &d->model, &d->shape));
     clsa_model_get_info(d->model, &d->info, sizeof d->info);
     bench_weights_of(d->model, &d->weights);
-    d->macs = macs_of(d->model, d->info.self_layers);
+    /* ordinary models: all layers but the rest of the last one */
+    d->macs = macs_of(d->model, d->info.self_layers ? d->info.self_layers
+                                                    : d->info.layers - 1);
     CLI_TRY(measure_peak(d));
     d->results = json_array();
     for (size_t i = 0; i < tokens.count; i++)
