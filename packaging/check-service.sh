@@ -47,7 +47,13 @@ for script in clsa-serve.initd clsa-serve.default \
 done
 
 command=$(of_unit service ExecStart)
-export CLSA_SERVE_OPTIONS="-m $model -c 512"
+# The options of the package, with a folder of ours.
+. "$files/clsa-serve.default"
+folder_of_unit=/var/cache/$(of_unit service CacheDirectory)
+[[ $CLSA_SERVE_OPTIONS == *$folder_of_unit* ]] ||
+    fail "the options do not name $folder_of_unit"
+export CLSA_SERVE_OPTIONS="-m $model -c 512 \
+    ${CLSA_SERVE_OPTIONS/$folder_of_unit/$folder/cache}"
 # The command is split into words as systemd does it.
 # shellcheck disable=SC2086
 eval exec systemd-socket-activate -E CLSA_SERVE_OPTIONS \

@@ -15,7 +15,8 @@ struct serve_command {
     struct cli_common common;
     const char *host, *unix_path, *key_file, *alias;
     uint64_t port, max_seqs, max_queue, max_stall, max_choices, max_body;
-    const char *cache;
+    uint64_t cache_dir_size;
+    const char *cache, *cache_dir;
     bool allow_no_key;
 };
 
@@ -91,6 +92,18 @@ static const struct cli_option serve_table[] = {
      .argument = "on|off|SIZE",
      .help = "memory for beginnings of prompts; default: on",
      .offset = AT(cache)},
+    {.kind = CLI_FILE,
+     .name = "cache-dir",
+     .argument = "DIR",
+     .help = "folder that keeps them for the next start",
+     .offset = AT(cache_dir)},
+    {.kind = CLI_SIZE,
+     .name = "cache-dir-size",
+     .argument = "SIZE",
+     .help = "bytes of its files at most; default: 4G",
+     .offset = AT(cache_dir_size),
+     .min = 1,
+     .max = (uint64_t)1 << 50},
     {0}};
 
 #ifdef HAVE_MICROHTTPD
@@ -126,12 +139,17 @@ static int serve(const struct serve_command *o)
         .max_stall = (uint32_t)o->max_stall,
         .max_choices = (uint32_t)o->max_choices,
         .max_body = o->max_body,
+        .cache_dir = o->cache_dir,
+        .cache_dir_size = o->cache_dir_size,
         .say = say,
     };
     clsa_error error;
     if (!parse_cache(o->cache, &options.cache))
         return cli_usage(&cli_command_serve,
                          "--cache: '%s' is not on, off or a size", o->cache);
+    if (options.cache_dir && options.cache == 0)
+        return cli_usage(&cli_command_serve,
+                         "--cache-dir keeps the cache: leave out --cache off");
     cli_model_options(&o->common, &options.model_options);
     options.model_options.on_progress = NULL;
     cli_common_session(&o->common, &options.session_options);
@@ -166,7 +184,8 @@ static int run_serve(int argc, char **argv)
                               .max_stall = 200,
                               .max_choices = 8,
                               .max_body = (uint64_t)16 << 20,
-                              .cache = "on"};
+                              .cache = "on",
+                              .cache_dir_size = (uint64_t)4 << 30};
     int first;
     CLI_TRY(cli_options_parse(&cli_command_serve, argc, argv, &o, &first));
     if (first == 0)

@@ -251,13 +251,28 @@ static bool load(struct serve_engine *e)
     return true;
 }
 
+/* Before the end the cache goes to the disk, a file at a time: a second signal
+   is seen between two. False: there is nothing to do. */
+static bool save(struct serve_engine *e)
+{
+    struct serve *s = e->server;
+    if (atomic_load(&s->phase) != SERVE_DRAINING || e->running_count > 0 ||
+        e->waiting)
+        return false;
+    if (serve_sessions_save(e))
+        return true;
+    if (!atomic_exchange(&s->saved, true))
+        serve_queue_wake(&s->ready);
+    return false;
+}
+
 static void run(struct serve_engine *e)
 {
     struct serve *s = e->server;
     while (atomic_load(&s->phase) != SERVE_STOPPED) {
         serve_schedule(e);
         const size_t decoding = decode(e);
-        if (!read_piece(e, decoding) && decoding == 0)
+        if (!read_piece(e, decoding) && decoding == 0 && !save(e))
             serve_queue_wait(&s->inbox);
     }
     for (size_t i = 0; i < e->running_count; i++)

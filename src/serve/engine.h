@@ -8,6 +8,7 @@
 #define CLSA_SERVE_ENGINE_H
 
 #include "src/serve/cache.h"
+#include "src/serve/disk.h"
 #include "src/serve/server.h"
 
 #define SERVE_SEQS_MAX 64
@@ -24,7 +25,9 @@ struct serve_engine {
     clsa_model *model;
     clsa_session *spare[SERVE_SEQS_MAX]; /* empty ones */
     size_t spare_count, session_count;
+    clsa_session *like; /* any of the sessions */
     struct serve_cache *cache;
+    struct serve_disk *disk;      /* what outlives the server, or NULL */
     bool snapshots;               /* the policy allows them */
     struct serve_choice *waiting; /* in order of arrival */
     struct serve_choice *running[SERVE_SEQS_MAX];
@@ -61,6 +64,10 @@ void serve_sessions_keep(struct serve_engine *e, struct serve_choice *c);
 
 /* Whether `bytes` more would fit, after others of the cache are dropped. */
 bool serve_sessions_make_room(struct serve_engine *e, uint64_t bytes);
+
+/* Write a snapshot of the cache to the disk and drop it; false: there is none,
+   or no disk. */
+bool serve_sessions_save(struct serve_engine *e);
 
 /* Update the counts for /metrics. */
 void serve_sessions_count(struct serve_engine *e);

@@ -405,12 +405,15 @@ static void take_ready(struct serve_http *http)
 static void drain(struct serve_http *http)
 {
     int ready = SERVE_READY, loading = SERVE_LOADING;
-    atomic_int *phase = &http->server->phase;
-    if (!atomic_compare_exchange_strong(phase, &ready, SERVE_DRAINING) &&
-        !atomic_compare_exchange_strong(phase, &loading, SERVE_DRAINING)) {
+    struct serve *s = http->server;
+    if (atomic_compare_exchange_strong(&s->phase, &loading, SERVE_DRAINING)) {
+        atomic_store(&s->saved, true); /* there is nothing yet */
+    } else if (!atomic_compare_exchange_strong(&s->phase, &ready,
+                                               SERVE_DRAINING)) {
         http->stops = true;
         return;
     }
+    serve_queue_wake(&s->inbox);
     serve_notify("STOPPING=1");
     http->server->options->say("stopping: what was asked for is answered");
     for (size_t i = 0; i < http->listener_count; i++)
@@ -491,7 +494,8 @@ static bool goes_on(const struct serve_http *http)
     if (http->stops || phase == SERVE_STOPPED)
         return false;
     return phase != SERVE_DRAINING || http->calls > 0 ||
-           atomic_load(&http->server->pending) > 0;
+           atomic_load(&http->server->pending) > 0 ||
+           !atomic_load(&http->server->saved);
 }
 
 static void loop(struct serve_http *http)

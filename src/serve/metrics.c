@@ -39,6 +39,8 @@ static void print_counts(const struct serve_counts *c, struct serve_text *text)
          &c->cache_queries},
         {"prefix_cache_hits_total", "Prompts of which it had a beginning.",
          &c->cache_hits},
+        {"cache_disk_hits_total", "Beginnings of prompts read from the disk.",
+         &c->disk_hits},
         {"cache_evictions_total", "Snapshots dropped for memory.",
          &c->evictions},
         {"preemptions_total", "Sequences given up for memory, to start again.",
@@ -72,6 +74,10 @@ void serve_metrics_print(const struct serve *server, struct serve_text *text)
                 (double)atomic_load(&c->cache_tokens));
     print_gauge(text, "cache_snapshots", "Snapshots in the cache.",
                 atomic_load(&c->cache_entries));
+    print_gauge(text, "cache_disk_files", "Files of snapshots on the disk.",
+                (double)atomic_load(&c->disk_files));
+    print_gauge(text, "cache_disk_bytes", "Bytes of these files.",
+                (double)atomic_load(&c->disk_bytes));
     print_gauge(text, "step_seconds", "The last step of decoding.",
                 (double)atomic_load(&c->step_us) / 1e6);
     print_gauge(text, "piece_seconds", "The last piece of a prompt.",

@@ -104,6 +104,7 @@ enum serve_result serve_run(const struct serve_options *options,
     if (!s)
         return SERVE_FAILED;
     s->options = options;
+    atomic_init(&s->saved, !options->cache_dir);
     if (open_queues(s) &&
         (!options->key_file ||
          serve_keys_read(&http.keys, options->key_file, message)))

@@ -27,12 +27,13 @@ struct serve_options {
     uint32_t max_seqs, max_queue;
     uint32_t max_stall; /* ms that running streams wait for prompts */
     uint32_t max_choices;
-    uint64_t max_body; /* bytes */
-    uint64_t cache;    /* bytes of snapshots at most; UINT64_MAX: what the
-                          memory limit leaves; 0: none */
-    const char *alias; /* name of the model; NULL: as the file says */
-    /* A line for the user, and for the log of requests. From the caller's
-       thread only. */
+    uint64_t max_body;       /* bytes */
+    uint64_t cache;          /* bytes of snapshots at most; UINT64_MAX: what the
+                                memory limit leaves; 0: none */
+    const char *cache_dir;   /* folder that keeps snapshots, or NULL */
+    uint64_t cache_dir_size; /* bytes of its files at most */
+    const char *alias;       /* name of the model; NULL: as the file says */
+    /* A line for the user, and for the log of requests. From any thread. */
     void (*say)(const char *line);
 };
 

@@ -18,6 +18,7 @@ struct serve_counts {
     atomic_ullong succeeded, failed, cancelled, preempted;
     atomic_ullong cache_queries, cache_hits, evictions;
     atomic_ullong cache_bytes, cache_tokens, cache_entries;
+    atomic_ullong disk_hits, disk_bytes, disk_files;
     atomic_ullong memory_taken, memory_limit;
     atomic_ullong decode_steps, decode_tokens, stalls;
     atomic_uint waiting, running, reading;
@@ -34,6 +35,7 @@ struct serve {
     char name[256];   /* of the model, for clients */
     atomic_int phase;
     atomic_uint pending; /* requests that wait or run */
+    atomic_bool saved;   /* nothing of the cache is to be written any more */
     clsa_error error;    /* why loading failed, before SERVE_STOPPED */
     struct serve_queue parse, inbox, ready; /* to worker, engine, I/O */
     struct serve_counts counts;
