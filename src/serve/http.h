@@ -96,7 +96,7 @@ enum MHD_Result serve_route_head(struct serve_call *call, const char *url);
 /* All of it has come. */
 enum MHD_Result serve_route_body(struct serve_call *call);
 
-/* ---------------------------------------------------------------- http.c */
+/* --------------------------------------------------------------- reply.c */
 
 /* Answer a call. `json` is copied; extra header, or NULL. */
 enum MHD_Result serve_reply(struct serve_call *call, int status,
@@ -109,9 +109,12 @@ enum MHD_Result serve_reply_error(struct serve_call *call, int status,
 
 /* Let the connection wait until its request has something. */
 void serve_call_suspend(struct serve_call *call);
+void serve_call_resume(struct serve_call *call);
 
 /* Answer with what the request has, or wait for it. */
 enum MHD_Result serve_call_answer(struct serve_call *call);
+
+/* ---------------------------------------------------------------- http.c */
 
 /* Serve until told to stop. */
 bool serve_http_run(struct serve_http *http, clsa_error *error);
