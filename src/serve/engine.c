@@ -40,12 +40,15 @@ static void take_token(struct serve_engine *e, struct serve_choice *c,
                        int32_t id, const float *logits)
 {
     struct serve_request *r = c->request;
+    c->last = serve_seconds();
+    if (c->first == 0)
+        c->first = c->last;
     if (is_end(e, id) && !r->params.ignore_eos) {
         serve_choice_end(c, "stop");
         return;
     }
     if (r->first == 0)
-        r->first = serve_seconds();
+        r->first = c->last;
     c->ids[c->length++] = id;
     c->generated++;
     atomic_fetch_add(&e->server->counts.generated_tokens, 1);

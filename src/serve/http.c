@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "src/serve/dialect.h"
 #include "src/serve/http.h"
 #include "src/serve/log.h"
 #include "src/serve/notify.h"
@@ -218,7 +219,8 @@ static void check_stream(struct serve_connection *c, double now)
         return;
     pthread_mutex_lock(&r->lock);
     stalled = (r->out.size > 0 || !r->streams) && !call->suspended;
-    if (r->streams && !r->finished && r->out.size == 0) {
+    if (r->streams && !r->finished && r->out.size == 0 &&
+        serve_dialect_of(r->kind)->mark) { /* others know no comments */
         serve_text_print(&r->out, ": ping\n\n");
         ping = true;
     }

@@ -103,6 +103,9 @@ enum MHD_Result serve_reply(struct serve_call *call, int status,
                             const char *type, const char *text, size_t size,
                             const char *header, const char *value);
 
+/* Whether a path is ollama's, with errors in its words. */
+bool serve_is_ollama(const char *path);
+
 /* Answer with an error object. */
 enum MHD_Result serve_reply_error(struct serve_call *call, int status,
                                   const char *type, const char *message);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/serve/dialect.h"
 #include "src/serve/http.h"
 
 #define BLOCK ((size_t)32 << 10) /* bytes of an answer at once */
@@ -37,10 +38,16 @@ enum MHD_Result serve_reply(struct serve_call *call, int status,
     return result;
 }
 
+bool serve_is_ollama(const char *path)
+{
+    return strncmp(path, "/api/", 5) == 0;
+}
+
 enum MHD_Result serve_reply_error(struct serve_call *call, int status,
                                   const char *type, const char *message)
 {
-    char *json = serve_error_json(message, type, NULL, NULL, NULL);
+    char *json = serve_error_json(serve_is_ollama(call->path), message, type,
+                                  NULL, NULL, NULL);
     if (!json)
         return MHD_NO;
     const enum MHD_Result result = serve_reply(call, status, "application/json",
@@ -112,7 +119,7 @@ static enum MHD_Result reply_stream(struct serve_call *call)
     if (!response)
         return MHD_NO;
     MHD_add_response_header(response, "Content-Type",
-                            "text/event-stream; charset=utf-8");
+                            serve_dialect_of(call->request->kind)->type);
     MHD_add_response_header(response, "Cache-Control", "no-store");
     MHD_add_response_header(response, "X-Accel-Buffering", "no");
     MHD_add_response_header(response, "x-request-id", call->request->id);

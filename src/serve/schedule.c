@@ -215,6 +215,8 @@ static void start(struct serve_engine *e, struct serve_choice *c)
     c->started = ++e->clock;
     c->paused = false;
     e->last_key = c->request->key;
+    if (c->admitted == 0)
+        c->admitted = serve_seconds();
     e->running[e->running_count++] = c;
     serve_choice_open(c);
 }

@@ -44,6 +44,9 @@ struct serve {
 void *serve_worker_run(void *server);
 void *serve_engine_run(void *server);
 
+/* params.c: those that a body gets that asks for nothing. */
+void serve_params_init(struct serve_params *params);
+
 /* params.c: the fields of a body. On failure the request has failed. */
 bool serve_params_read(struct serve_request *request, json_t *body);
 
@@ -60,6 +63,10 @@ bool serve_body_read(struct serve_request *request);
 
 /* texts.c: answer a request that generates nothing, or let it fail. */
 bool serve_texts_run(struct serve_request *request, json_t *body);
+
+/* places.c: add the log-probabilities of a token. */
+void serve_places_add(struct serve_choice *choice, int32_t id,
+                      const float *logits);
 
 /* events.c: the first event of a stream, before any token. */
 void serve_choice_open(struct serve_choice *choice);
