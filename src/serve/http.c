@@ -108,7 +108,9 @@ static void on_completed(void *user, struct MHD_Connection *mhd, void **context,
     if (!call)
         return;
     struct serve_connection *c = call->connection;
-    serve_log_call(call, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
+    const bool whole = code == MHD_REQUEST_TERMINATED_COMPLETED_OK;
+    serve_log_call(call, whole);
+    serve_route_count(call, whole ? call->status : 499);
     if (call->request) {
         call->request->connection = NULL;
         serve_request_cancel(call->request); /* it has ended, or must */
@@ -233,6 +235,27 @@ static void check_stream(struct serve_connection *c, double now)
     }
 }
 
+/* Limits of time that the operator has set. */
+static void check_age(struct serve_connection *c, double now)
+{
+    const struct serve_options *o = c->http->server->options;
+    struct serve_request *r = c->call ? c->call->request : NULL;
+    if (!r || atomic_load(&r->cancelled))
+        return;
+    const double age = now - r->arrived;
+    const bool waits = o->queue_timeout > 0 && !atomic_load(&r->began) &&
+                       age > o->queue_timeout;
+    if (!waits && (o->request_timeout == 0 || age <= o->request_timeout))
+        return;
+    serve_request_fail(r, 504, "timeout_error", NULL,
+                       waits ? "queue_timeout" : "request_timeout",
+                       waits ? "no place was free for %u seconds"
+                             : "the answer took more than %u seconds",
+                       waits ? o->queue_timeout : o->request_timeout);
+    atomic_store(&r->late, true);
+    serve_request_cancel(r);
+}
+
 static void check_deadlines(struct serve_http *http)
 {
     const double now = serve_seconds();
@@ -245,8 +268,10 @@ static void check_deadlines(struct serve_http *http)
             (c->wait == SERVE_WAIT_BODY &&
              waited > SERVE_BODY_TIME + (double)(body >> 16)))
             expire(c);
-        else if (c->wait == SERVE_WAIT_ANSWER)
+        else if (c->wait == SERVE_WAIT_ANSWER) {
+            check_age(c, now);
             check_stream(c, now);
+        }
     }
 }
 

@@ -34,6 +34,15 @@ struct serve_listener {
     bool is_local; /* a unix socket: permissions of files guard it */
 };
 
+/* Answers of a route with a status. */
+struct serve_tally {
+    const char *route;
+    int status;
+    unsigned long long count;
+};
+
+#define SERVE_TALLIES 256
+
 struct serve_http {
     struct serve *server;
     struct serve_listener listeners[SERVE_LISTENERS];
@@ -43,6 +52,8 @@ struct serve_http {
     unsigned connection_count;
     size_t calls; /* requests that are being answered */
     struct serve_keys keys;
+    struct serve_tally tallies[SERVE_TALLIES];
+    size_t tally_count;
     bool stops;   /* a second signal came */
     bool told;    /* that it is ready */
     int watchdog; /* ms, or 0 */
@@ -95,6 +106,9 @@ enum MHD_Result serve_route_head(struct serve_call *call, const char *url);
 
 /* All of it has come. */
 enum MHD_Result serve_route_body(struct serve_call *call);
+
+/* It is over, with a status. */
+void serve_route_count(const struct serve_call *call, int status);
 
 /* --------------------------------------------------------------- reply.c */
 

@@ -406,12 +406,8 @@ static bool refuse_length(struct serve_request *r, size_t count, uint64_t more)
                   (json_int_t)context));
     if (!json)
         return fail_memory(r);
-    pthread_mutex_lock(&r->lock);
-    serve_text_add(&r->out, json, strlen(json));
-    r->status = 400;
-    pthread_mutex_unlock(&r->lock);
+    serve_request_settle(r, 400, json);
     free(json);
-    serve_request_finish(r);
     return false;
 }
 

@@ -127,6 +127,19 @@ const struct serve_dialect *serve_dialect_of(enum serve_kind kind)
     }
 }
 
+void serve_request_settle(struct serve_request *request, int status,
+                          const char *text)
+{
+    pthread_mutex_lock(&request->lock);
+    if (!request->finished) {
+        request->status = status;
+        serve_text_add(&request->out, text, strlen(text));
+        finish(request);
+    }
+    pthread_mutex_unlock(&request->lock);
+    serve_request_notify(request);
+}
+
 bool serve_request_answer(struct serve_request *request, json_t *answer)
 {
     char *text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
@@ -136,12 +149,8 @@ bool serve_request_answer(struct serve_request *request, json_t *answer)
                            "out of memory");
         return false;
     }
-    pthread_mutex_lock(&request->lock);
-    request->status = 200;
-    serve_text_add(&request->out, text, strlen(text));
-    pthread_mutex_unlock(&request->lock);
+    serve_request_settle(request, 200, text);
     free(text);
-    serve_request_finish(request);
     return true;
 }
 
@@ -167,7 +176,7 @@ static void put_error(struct serve_request *r, int status, const char *text)
     const struct serve_dialect *d = serve_dialect_of(r->kind);
     if (r->status == 0)
         r->status = status;
-    if (r->streams && r->status == 200)
+    if (r->status == 200 && r->streams)
         serve_text_print(&r->out, "%s%s%s", d->before, text, d->after);
     else
         serve_text_add(&r->out, text, strlen(text));

@@ -112,6 +112,7 @@ struct serve_request {
     time_t created;
     double arrived, queued, first; /* seconds, CLOCK_MONOTONIC; 0: not yet */
     atomic_bool cancelled;         /* nobody waits for it */
+    atomic_bool began, late;       /* has run; a timeout ended it */
     bool failed;                   /* what it got is an error */
     _Atomic(clsa_session *) busy;  /* that reads its prompt now, or NULL */
 
@@ -155,6 +156,10 @@ void serve_request_fail(struct serve_request *request, int status,
    message alone, as ollama tells it. Returns its text, to be freed, or NULL. */
 char *serve_error_json(bool plain, const char *message, const char *type,
                        const char *param, const char *code, json_t *more);
+
+/* End a request with a whole body, unless it has ended. */
+void serve_request_settle(struct serve_request *request, int status,
+                          const char *text);
 
 /* A request that needs no engine has got its answer, which is taken. Returns
    false: it has failed. */

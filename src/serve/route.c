@@ -76,10 +76,27 @@ static enum MHD_Result get_slots(struct serve_call *call)
     return reply_json(call, slots);
 }
 
+static void print_tallies(const struct serve_http *http,
+                          struct serve_text *text)
+{
+    serve_text_print(text,
+                     "# HELP clsa_http_requests_total Answers by path and "
+                     "status; 499: the client left.\n"
+                     "# TYPE clsa_http_requests_total counter\n");
+    for (size_t i = 0; i < http->tally_count; i++) {
+        const struct serve_tally *t = &http->tallies[i];
+        serve_text_print(text,
+                         "clsa_http_requests_total{route=\"%s\",code=\"%d\"} "
+                         "%llu\n",
+                         t->route, t->status, t->count);
+    }
+}
+
 static enum MHD_Result get_metrics(struct serve_call *call)
 {
     struct serve_text text = {.data = NULL};
     serve_metrics_print(call->connection->http->server, &text);
+    print_tallies(call->connection->http, &text);
     const enum MHD_Result result =
         serve_reply(call, text.failed ? 500 : 200, "text/plain; version=0.0.4",
                     text.data ? text.data : "", text.size, NULL, NULL);
@@ -265,4 +282,20 @@ enum MHD_Result serve_route_head(struct serve_call *call, const char *url)
 enum MHD_Result serve_route_body(struct serve_call *call)
 {
     return call->route->run(call);
+}
+
+void serve_route_count(const struct serve_call *call, int status)
+{
+    struct serve_http *http = call->connection->http;
+    const char *route = call->route ? call->route->path : "other";
+    size_t i = 0;
+    while (i < http->tally_count && (http->tallies[i].route != route ||
+                                     http->tallies[i].status != status))
+        i++;
+    if (i == SERVE_TALLIES)
+        return; /* there are not so many statuses */
+    if (i == http->tally_count)
+        http->tallies[http->tally_count++] =
+            (struct serve_tally){.route = route, .status = status};
+    http->tallies[i].count++;
 }

@@ -12,10 +12,17 @@
 /* How far the server is. */
 enum serve_phase { SERVE_LOADING, SERVE_READY, SERVE_DRAINING, SERVE_STOPPED };
 
+/* Times by ranges: counts of those up to each of serve_bounds, and above. */
+#define SERVE_BOUNDS 17
+struct serve_histogram {
+    atomic_ullong counts[SERVE_BOUNDS + 1];
+    atomic_ullong sum_us;
+};
+
 /* Counts for /metrics; written by one thread each, read by any. */
 struct serve_counts {
     atomic_ullong prompt_tokens, cached_tokens, generated_tokens;
-    atomic_ullong succeeded, failed, cancelled, preempted;
+    atomic_ullong succeeded, failed, cancelled, late, preempted;
     atomic_ullong cache_queries, cache_hits, evictions;
     atomic_ullong cache_bytes, cache_tokens, cache_entries;
     atomic_ullong memory_taken, memory_limit;
@@ -23,6 +30,7 @@ struct serve_counts {
     atomic_uint waiting, running, reading;
     atomic_ullong step_us, chunk_us; /* the last ones */
     atomic_ullong beat_ms;           /* when the engine was seen last */
+    struct serve_histogram first, gap, queue, whole; /* seconds */
 };
 
 struct serve {
@@ -81,6 +89,9 @@ void serve_choice_end(struct serve_choice *choice, const char *finish);
 
 /* All choices have ended: the end of the stream, or the whole answer. */
 void serve_answer_finish(struct serve_request *request);
+
+/* metrics.c: count a time. */
+void serve_histogram_add(struct serve_histogram *histogram, double seconds);
 
 /* Text of /metrics. */
 void serve_metrics_print(const struct serve *server, struct serve_text *text);
