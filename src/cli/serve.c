@@ -15,7 +15,7 @@ struct serve_command {
     struct cli_common common;
     const char *host, *unix_path, *key_file, *alias;
     uint64_t port, max_seqs, max_queue, max_stall, max_choices, max_body;
-    uint64_t cache_dir_size;
+    uint64_t queue_timeout, request_timeout, cache_dir_size;
     const char *cache, *cache_dir;
     bool allow_no_key;
 };
@@ -66,6 +66,18 @@ static const struct cli_option serve_table[] = {
      .help = "requests that wait; default: 128",
      .offset = AT(max_queue),
      .max = 65536},
+    {.kind = CLI_SIZE,
+     .name = "queue-timeout",
+     .argument = "S",
+     .help = "seconds until a request runs; default: any",
+     .offset = AT(queue_timeout),
+     .max = 86400},
+    {.kind = CLI_SIZE,
+     .name = "request-timeout",
+     .argument = "S",
+     .help = "seconds until a request ends; default: any",
+     .offset = AT(request_timeout),
+     .max = 86400},
     {.kind = CLI_SIZE,
      .name = "max-stall",
      .argument = "MS",
@@ -136,6 +148,8 @@ static int serve(const struct serve_command *o)
         .alias = o->alias,
         .max_seqs = (uint32_t)o->max_seqs,
         .max_queue = (uint32_t)o->max_queue,
+        .queue_timeout = (uint32_t)o->queue_timeout,
+        .request_timeout = (uint32_t)o->request_timeout,
         .max_stall = (uint32_t)o->max_stall,
         .max_choices = (uint32_t)o->max_choices,
         .max_body = o->max_body,

@@ -40,15 +40,24 @@ static void take_token(struct serve_engine *e, struct serve_choice *c,
                        int32_t id, const float *logits)
 {
     struct serve_request *r = c->request;
+    struct serve_counts *counts = &e->server->counts;
+    const double now = serve_seconds();
+    if (c->first == 0)
+        c->first = now;
+    else
+        serve_histogram_add(&counts->gap, now - c->last);
+    c->last = now;
     if (is_end(e, id) && !r->params.ignore_eos) {
         serve_choice_end(c, "stop");
         return;
     }
-    if (r->first == 0)
-        r->first = serve_seconds();
+    if (r->first == 0) {
+        r->first = now;
+        serve_histogram_add(&counts->first, now - r->arrived);
+    }
     c->ids[c->length++] = id;
     c->generated++;
-    atomic_fetch_add(&e->server->counts.generated_tokens, 1);
+    atomic_fetch_add(&counts->generated_tokens, 1);
     serve_choice_take(c, id, logits);
     if (c->generated >= c->limit)
         serve_choice_end(c, "length");

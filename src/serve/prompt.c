@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/serve/dialect.h"
 #include "src/serve/server.h"
 
 static bool fail(struct serve_request *r, const char *param, const char *why)
@@ -83,40 +84,71 @@ static bool take_text(struct serve_request *r, struct serve_prompt *prompt,
     return prompt->count > 0 || fail(r, "prompt", "it has no token");
 }
 
+static bool add_id(struct serve_request *r, struct serve_prompt *prompt,
+                   const json_t *id)
+{
+    if (!json_is_integer(id) || json_integer_value(id) < 0 ||
+        json_integer_value(id) >= (json_int_t)r->server->info.vocab)
+        return fail(r, "prompt", "an id is not in the vocabulary");
+    int32_t *all =
+        realloc(prompt->ids, (prompt->count + 1) * sizeof *prompt->ids);
+    if (!all)
+        return fail_memory(r);
+    prompt->ids = all;
+    all[prompt->count++] = (int32_t)json_integer_value(id);
+    return true;
+}
+
+/* Ids, with texts between them. */
 static bool take_ids(struct serve_request *r, struct serve_prompt *prompt,
                      json_t *value)
 {
-    const size_t count = json_array_size(value);
-    prompt->ids = calloc(count, sizeof *prompt->ids);
-    if (!prompt->ids)
-        return fail_memory(r);
-    for (; prompt->count < count; prompt->count++) {
-        json_t *id = json_array_get(value, prompt->count);
-        if (!json_is_integer(id) || json_integer_value(id) < 0 ||
-            json_integer_value(id) >= (json_int_t)r->server->info.vocab)
-            return fail(r, "prompt", "an id is not in the vocabulary");
-        prompt->ids[prompt->count] = (int32_t)json_integer_value(id);
+    json_t *part;
+    size_t i;
+    json_array_foreach(value, i, part)
+    {
+        const unsigned flags =
+            CLSA_TOKENIZE_SPECIAL | (i == 0 ? CLSA_TOKENIZE_BOS : 0);
+        if (json_is_string(part)
+                ? !add_tokens(r, prompt, json_string_value(part),
+                              json_string_length(part), flags)
+                : !add_id(r, prompt, part))
+            return false;
     }
+    if (prompt->count == 0)
+        return fail(r, "prompt", "it has no token");
     char *text;
     size_t size;
     clsa_error error;
     if (!r->params.echo)
         return true;
-    if (clsa_detokenize_all(r->server->model, prompt->ids, count, &text, &size,
-                            &error))
+    if (clsa_detokenize_all(r->server->model, prompt->ids, prompt->count, &text,
+                            &size, &error))
         return fail_library(r, "prompt", &error);
     prompt->text = strdup(text);
     clsa_free(text);
     return prompt->text ? true : fail_memory(r);
 }
 
+/* Whether a list is one prompt: it has an id. */
+static bool has_id(const json_t *list)
+{
+    size_t i;
+    json_t *part;
+    json_array_foreach(list, i, part)
+    {
+        if (json_is_integer(part))
+            return true;
+    }
+    return false;
+}
+
 /* A text, ids, or a list of either. */
 static bool read_completion(struct serve_request *r, json_t *value)
 {
-    json_t *first = json_array_get(value, 0);
     if (json_is_string(value))
         return open_prompts(r, 1) && take_text(r, &r->prompts[0], value);
-    if (json_is_integer(first))
+    if (has_id(value))
         return open_prompts(r, 1) && take_ids(r, &r->prompts[0], value);
     const size_t count = json_array_size(value);
     if (count == 0 || count > r->server->options->max_choices)
@@ -366,20 +398,16 @@ static bool refuse_length(struct serve_request *r, size_t count, uint64_t more)
              "your request has %zu tokens in the prompt and %llu for the "
              "answer. Please shorten it.",
              (unsigned long long)context, count, (unsigned long long)more);
-    char *json = serve_error_json(message, "invalid_request_error",
-                                  r->kind == SERVE_CHAT ? "messages" : "prompt",
-                                  "context_length_exceeded",
-                                  json_pack("{sI sI}", "n_prompt_tokens",
-                                            (json_int_t)count, "n_ctx",
-                                            (json_int_t)context));
+    char *json = serve_error_json(
+        serve_dialect_of(r->kind)->plain_errors, message,
+        "invalid_request_error", r->is_chat ? "messages" : "prompt",
+        "context_length_exceeded",
+        json_pack("{sI sI}", "n_prompt_tokens", (json_int_t)count, "n_ctx",
+                  (json_int_t)context));
     if (!json)
         return fail_memory(r);
-    pthread_mutex_lock(&r->lock);
-    serve_text_add(&r->out, json, strlen(json));
-    r->status = 400;
-    pthread_mutex_unlock(&r->lock);
+    serve_request_settle(r, 400, json);
     free(json);
-    serve_request_finish(r);
     return false;
 }
 
@@ -399,7 +427,7 @@ static bool check_lengths(struct serve_request *r)
 bool serve_prompts_read(struct serve_request *request, json_t *body)
 {
     const bool done =
-        request->kind == SERVE_CHAT
+        request->is_chat
             ? read_chat(request, body)
             : read_completion(request, json_object_get(body, "prompt"));
     return done && check_lengths(request);

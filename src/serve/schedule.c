@@ -80,10 +80,14 @@ void serve_schedule_leave(struct serve_engine *e, struct serve_choice *c)
         return;
     serve_sessions_forget(e, c);
     if (is_dropped(r)) {
-        atomic_fetch_add(r->failed ? &counts->failed : &counts->cancelled, 1);
+        atomic_fetch_add(r->failed               ? &counts->failed
+                         : atomic_load(&r->late) ? &counts->late
+                                                 : &counts->cancelled,
+                         1);
         serve_request_finish(r);
     } else {
         atomic_fetch_add(&counts->succeeded, 1);
+        serve_histogram_add(&counts->whole, serve_seconds() - r->arrived);
         serve_answer_finish(r);
     }
     serve_request_release(r);
@@ -215,6 +219,11 @@ static void start(struct serve_engine *e, struct serve_choice *c)
     c->started = ++e->clock;
     c->paused = false;
     e->last_key = c->request->key;
+    if (c->admitted == 0)
+        c->admitted = serve_seconds();
+    if (!atomic_exchange(&c->request->began, true))
+        serve_histogram_add(&e->server->counts.queue,
+                            c->admitted - c->request->arrived);
     e->running[e->running_count++] = c;
     serve_choice_open(c);
 }

@@ -25,6 +25,8 @@ struct serve_options {
     const char *key_file;                 /* one key a line, or NULL */
     bool allow_no_key;                    /* on public addresses */
     uint32_t max_seqs, max_queue;
+    uint32_t queue_timeout, request_timeout; /* seconds until a request runs,
+                                                and ends; 0: any */
     uint32_t max_stall; /* ms that running streams wait for prompts */
     uint32_t max_choices;
     uint64_t max_body;       /* bytes */

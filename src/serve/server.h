@@ -12,10 +12,17 @@
 /* How far the server is. */
 enum serve_phase { SERVE_LOADING, SERVE_READY, SERVE_DRAINING, SERVE_STOPPED };
 
+/* Times by ranges: counts of those up to each of serve_bounds, and above. */
+#define SERVE_BOUNDS 17
+struct serve_histogram {
+    atomic_ullong counts[SERVE_BOUNDS + 1];
+    atomic_ullong sum_us;
+};
+
 /* Counts for /metrics; written by one thread each, read by any. */
 struct serve_counts {
     atomic_ullong prompt_tokens, cached_tokens, generated_tokens;
-    atomic_ullong succeeded, failed, cancelled, preempted;
+    atomic_ullong succeeded, failed, cancelled, late, preempted;
     atomic_ullong cache_queries, cache_hits, evictions;
     atomic_ullong cache_bytes, cache_tokens, cache_entries;
     atomic_ullong disk_hits, disk_bytes, disk_files;
@@ -24,6 +31,7 @@ struct serve_counts {
     atomic_uint waiting, running, reading;
     atomic_ullong step_us, chunk_us; /* the last ones */
     atomic_ullong beat_ms;           /* when the engine was seen last */
+    struct serve_histogram first, gap, queue, whole; /* seconds */
 };
 
 struct serve {
@@ -46,6 +54,9 @@ struct serve {
 void *serve_worker_run(void *server);
 void *serve_engine_run(void *server);
 
+/* params.c: those that a body gets that asks for nothing. */
+void serve_params_init(struct serve_params *params);
+
 /* params.c: the fields of a body. On failure the request has failed. */
 bool serve_params_read(struct serve_request *request, json_t *body);
 
@@ -63,6 +74,10 @@ bool serve_body_read(struct serve_request *request);
 /* texts.c: answer a request that generates nothing, or let it fail. */
 bool serve_texts_run(struct serve_request *request, json_t *body);
 
+/* places.c: add the log-probabilities of a token. */
+void serve_places_add(struct serve_choice *choice, int32_t id,
+                      const float *logits);
+
 /* events.c: the first event of a stream, before any token. */
 void serve_choice_open(struct serve_choice *choice);
 
@@ -76,6 +91,9 @@ void serve_choice_end(struct serve_choice *choice, const char *finish);
 
 /* All choices have ended: the end of the stream, or the whole answer. */
 void serve_answer_finish(struct serve_request *request);
+
+/* metrics.c: count a time. */
+void serve_histogram_add(struct serve_histogram *histogram, double seconds);
 
 /* Text of /metrics. */
 void serve_metrics_print(const struct serve *server, struct serve_text *text);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/serve/dialect.h"
 #include "src/serve/server.h"
 
 static void fail_memory(struct serve_request *r)
@@ -75,8 +76,16 @@ static bool read_object(struct serve_request *r, json_t *body)
         serve_texts_run(r, body);
         return false;
     }
-    return read_model(r, body) && serve_params_read(r, body) &&
-           serve_prompts_read(r, body) && open_choices(r);
+    r->is_chat = r->kind == SERVE_CHAT || r->kind == SERVE_OLLAMA_CHAT;
+    serve_params_init(&r->params);
+    if (!read_model(r, body))
+        return false;
+    const struct serve_dialect *dialect = serve_dialect_of(r->kind);
+    json_t *ours = dialect->read ? dialect->read(r, body) : json_incref(body);
+    const bool done = ours && serve_params_read(r, ours) &&
+                      serve_prompts_read(r, ours) && open_choices(r);
+    json_decref(ours);
+    return done;
 }
 
 bool serve_body_read(struct serve_request *request)
