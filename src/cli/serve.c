@@ -13,9 +13,10 @@
 
 struct serve_command {
     struct cli_common common;
+    struct cli_texts models;
     const char *host, *unix_path, *key_file, *alias;
     uint64_t port, max_seqs, max_queue, max_stall, max_choices, max_body;
-    uint64_t queue_timeout, request_timeout, cache_dir_size;
+    uint64_t queue_timeout, request_timeout, cache_dir_size, keep_alive;
     const char *cache, *cache_dir;
     bool allow_no_key;
 };
@@ -23,6 +24,18 @@ struct serve_command {
 #define AT(member) offsetof(struct serve_command, member)
 
 static const struct cli_option serve_table[] = {
+    {.kind = CLI_FILES,
+     .letter = 'm',
+     .name = "model",
+     .argument = "FILE",
+     .help = "model file, may be given again for more models",
+     .offset = AT(models)},
+    {.kind = CLI_SIZE,
+     .name = "keep-alive",
+     .argument = "SECONDS",
+     .help = "unload a model that nobody asks; default: 0, never",
+     .offset = AT(keep_alive),
+     .max = 31536000},
     {.kind = CLI_TEXT,
      .name = "host",
      .argument = "ADDRESS",
@@ -138,8 +151,11 @@ static bool parse_cache(const char *text, uint64_t *size)
 
 static int serve(const struct serve_command *o)
 {
+    const char *standard = cli_model_path(&o->common);
     struct serve_options options = {
-        .model = cli_model_path(&o->common),
+        .models = o->models.count > 0 ? o->models.values : &standard,
+        .model_count = o->models.count > 0 ? o->models.count : 1,
+        .keep_alive = (uint32_t)o->keep_alive,
         .host = o->host,
         .port = (uint32_t)o->port,
         .unix_path = o->unix_path,
@@ -164,6 +180,13 @@ static int serve(const struct serve_command *o)
     if (options.cache_dir && options.cache == 0)
         return cli_usage(&cli_command_serve,
                          "--cache-dir keeps the cache: leave out --cache off");
+    if (options.model_count > SERVE_MODELS_MAX)
+        return cli_usage(&cli_command_serve, "more than %d models",
+                         SERVE_MODELS_MAX);
+    if (options.model_count > 1 && options.alias)
+        return cli_usage(&cli_command_serve,
+                         "--alias is for one model: several have the names of "
+                         "their files");
     cli_model_options(&o->common, &options.model_options);
     options.model_options.on_progress = NULL;
     cli_common_session(&o->common, &options.session_options);
@@ -204,7 +227,9 @@ static int run_serve(int argc, char **argv)
     CLI_TRY(cli_options_parse(&cli_command_serve, argc, argv, &o, &first));
     if (first == 0)
         return CLI_DONE;
-    return serve(&o);
+    const int result = serve(&o);
+    cli_texts_free(&o.models);
+    return result;
 }
 
 const struct cli_command cli_command_serve = {

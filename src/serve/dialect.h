@@ -53,7 +53,7 @@ size_t serve_request_cached(const struct serve_request *request);
 
 /* The models, and the model with the keys of its file. */
 json_t *serve_ollama_models(const struct serve *server);
-json_t *serve_ollama_show(const struct serve *server);
+json_t *serve_ollama_show(const struct serve_model *model);
 
 /* --------------------------------------------------------------- params.c */
 

@@ -227,39 +227,6 @@ static bool read_piece(struct serve_engine *e, size_t decoding)
 /* --------------------------------------------------------------------- thread
  */
 
-/* Names that clients can use: of the file, without folder and ending. */
-static void set_name(struct serve *s)
-{
-    const char *slash = strrchr(s->options->model, '/');
-    const char *from = slash ? slash + 1 : s->options->model;
-    if (s->options->alias) {
-        snprintf(s->name, sizeof s->name, "%s", s->options->alias);
-        return;
-    }
-    snprintf(s->name, sizeof s->name, "%s", from);
-    char *end = strstr(s->name, ".gguf");
-    if (end && end > s->name)
-        *end = '\0';
-}
-
-static bool load(struct serve_engine *e)
-{
-    struct serve *s = e->server;
-    const char *prefill = s->options->session_options.prefill;
-    if (clsa_model_open(&e->model, s->options->model,
-                        &s->options->model_options, &s->error))
-        return false;
-    clsa_model_get_info(e->model, &s->info, sizeof s->info);
-    if (!serve_sessions_open(e))
-        return false;
-    s->model = e->model;
-    s->context = clsa_session_context(e->spare[0]);
-    s->exact = prefill &&
-               (strcmp(prefill, "own") == 0 || strcmp(prefill, "native") == 0);
-    set_name(s);
-    return true;
-}
-
 /* Before the end the cache goes to the disk, a file at a time: a second signal
    is seen between two. False: there is nothing to do. */
 static bool save(struct serve_engine *e)
@@ -282,7 +249,7 @@ static void run(struct serve_engine *e)
         serve_schedule(e);
         const size_t decoding = decode(e);
         if (!read_piece(e, decoding) && decoding == 0 && !save(e))
-            serve_queue_wait(&s->inbox);
+            serve_queue_wait(&s->inbox, serve_models_rest(e));
     }
     for (size_t i = 0; i < e->running_count; i++)
         atomic_store(&e->running[i]->request->cancelled, true);
@@ -296,7 +263,7 @@ void *serve_engine_run(void *server)
     struct serve_engine e = {.server = server};
     struct serve *s = server;
     int loading = SERVE_LOADING;
-    if (load(&e)) {
+    if (serve_models_open(&e)) {
         serve_schedule(&e); /* counts */
         if (atomic_compare_exchange_strong(&s->phase, &loading, SERVE_READY))
             serve_queue_wake(&s->ready);
@@ -304,8 +271,8 @@ void *serve_engine_run(void *server)
     } else {
         atomic_store(&s->phase, SERVE_STOPPED);
     }
-    if (e.cache)
-        serve_sessions_close(&e);
+    serve_sessions_close(&e);
+    serve_disk_close(e.disk);
     atomic_store(&s->phase, SERVE_STOPPED);
     serve_queue_wake(&s->ready);
     serve_queue_wake(&s->parse);

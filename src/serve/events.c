@@ -111,8 +111,8 @@ static void decode(struct serve_choice *c, int32_t id)
 {
     char *text;
     size_t size;
-    if (clsa_detokenize(c->request->server->model, &c->decoder, id, &text,
-                        &size, NULL)) {
+    if (clsa_detokenize(c->request->of->text, &c->decoder, id, &text, &size,
+                        NULL)) {
         c->held.failed = true;
         return;
     }

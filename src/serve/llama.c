@@ -20,7 +20,7 @@ static bool bias_text(struct serve_request *r, json_t *made, json_t *text,
     int32_t *ids;
     size_t count;
     clsa_error error;
-    if (clsa_tokenize(r->server->model, json_string_value(text),
+    if (clsa_tokenize(r->of->text, json_string_value(text),
                       json_string_length(text), CLSA_TOKENIZE_SPECIAL, &ids,
                       &count, &error))
         return serve_refuse(r, "logit_bias", "%s", error.message);
@@ -197,8 +197,8 @@ static json_t *prompt_text(const struct serve_choice *c)
     size_t size;
     if (prompt->text)
         return json_string(prompt->text);
-    if (clsa_detokenize_all(c->request->server->model, prompt->ids,
-                            prompt->count, &text, &size, NULL))
+    if (clsa_detokenize_all(c->request->of->text, prompt->ids, prompt->count,
+                            &text, &size, NULL))
         return json_null();
     json_t *json = json_stringn(text, size);
     clsa_free(text);

@@ -143,7 +143,9 @@ void serve_metrics_print(const struct serve *server, struct serve_text *text)
                      atomic_load(&c->memory_taken),
                      atomic_load(&c->cache_bytes));
     print_head(text, "build_info", "gauge", "Version and SIMD level.");
-    serve_text_print(
-        text, "clsa_build_info{version=\"%s\",isa=\"%s\"} 1\n", clsa_version(),
-        atomic_load(&server->phase) == SERVE_LOADING ? "" : server->info.simd);
+    serve_text_print(text, "clsa_build_info{version=\"%s\",isa=\"%s\"} 1\n",
+                     clsa_version(),
+                     atomic_load(&server->phase) == SERVE_LOADING
+                         ? ""
+                         : server->models[0].info.simd);
 }

@@ -94,7 +94,7 @@ static bool read_text(struct serve_request *r, json_t *body, json_t *made)
         return serve_refuse(r, "prompt", "use a text");
     if (has_system && !json_is_string(system))
         return serve_refuse(r, "system", "use a text");
-    r->is_chat = !raw && r->server->info.chat_template != NULL;
+    r->is_chat = !raw && r->of->info.chat_template != NULL;
     if (!r->is_chat && has_system)
         return serve_refuse(r, "system",
                             raw ? "a raw prompt has none"
@@ -238,13 +238,13 @@ const struct serve_dialect serve_ollama = {
 /* ---------------------------------------------------------------- the model */
 
 /* The value of a key of the model file, or "". */
-static void find_key(const struct serve *s, const char *wanted, char *value,
-                     size_t capacity)
+static void find_key(const struct serve_model *m, const char *wanted,
+                     char *value, size_t capacity)
 {
     const char *key;
     value[0] = '\0';
-    for (size_t i = 0; i < clsa_model_metadata_count(s->model); i++)
-        if (!clsa_model_metadata(s->model, i, &key, value, capacity) &&
+    for (size_t i = 0; i < clsa_model_metadata_count(m->text); i++)
+        if (!clsa_model_metadata(m->text, i, &key, value, capacity) &&
             strcmp(key, wanted) == 0)
             return;
     value[0] = '\0';
@@ -259,13 +259,13 @@ static void shorten(char *text, size_t size, double count)
 }
 
 /* The type that most bytes of the file have, as Q8_0. */
-static void find_type(const struct serve *s, char *text, size_t size)
+static void find_type(const struct serve_model *m, char *text, size_t size)
 {
     uint64_t bytes[64] = {0}, most = 0;
     clsa_tensor_info tensor;
     snprintf(text, size, "unknown");
-    for (size_t i = 0; i < clsa_model_tensor_count(s->model); i++) {
-        if (clsa_model_tensor(s->model, i, &tensor, sizeof tensor) ||
+    for (size_t i = 0; i < clsa_model_tensor_count(m->text); i++) {
+        if (clsa_model_tensor(m->text, i, &tensor, sizeof tensor) ||
             tensor.type < 0 || tensor.type >= 64)
             continue;
         bytes[tensor.type] += tensor.size;
@@ -278,35 +278,43 @@ static void find_type(const struct serve *s, char *text, size_t size)
         *text = (char)toupper((unsigned char)*text);
 }
 
-static json_t *details(const struct serve *s)
+static json_t *details(const struct serve_model *m)
 {
     char family[64], size[32], type[32];
-    find_key(s, "general.architecture", family, sizeof family);
-    shorten(size, sizeof size, (double)s->info.parameters);
-    find_type(s, type, sizeof type);
+    find_key(m, "general.architecture", family, sizeof family);
+    shorten(size, sizeof size, (double)m->info.parameters);
+    find_type(m, type, sizeof type);
     return json_pack("{ss ss ss s[s] ss ss}", "parent_model", "", "format",
                      "gguf", "family", family, "families", family,
                      "parameter_size", size, "quantization_level", type);
 }
 
-static void file_time(const struct serve *s, char *text, size_t size)
+static void file_time(const struct serve_model *m, char *text, size_t size)
 {
     struct stat file = {.st_mtime = 0};
     struct tm parts;
-    if (stat(s->options->model, &file) != 0)
+    if (stat(m->path, &file) != 0)
         file.st_mtime = 0;
     gmtime_r(&file.st_mtime, &parts);
     strftime(text, size, "%Y-%m-%dT%H:%M:%SZ", &parts);
 }
 
-json_t *serve_ollama_models(const struct serve *server)
+static json_t *tag(const struct serve_model *m)
 {
     char modified[32];
-    file_time(server, modified, sizeof modified);
-    return json_pack("{s[{ss ss ss sI sI so}]}", "models", "name", server->name,
-                     "model", server->name, "modified_at", modified, "size",
-                     (json_int_t)server->info.file_size, "size_vram",
-                     (json_int_t)0, "details", details(server));
+    file_time(m, modified, sizeof modified);
+    return json_pack("{ss ss ss sI sI so}", "name", m->name, "model", m->name,
+                     "modified_at", modified, "size",
+                     (json_int_t)m->info.file_size, "size_vram", (json_int_t)0,
+                     "details", details(m));
+}
+
+json_t *serve_ollama_models(const struct serve *server)
+{
+    json_t *all = json_array();
+    for (size_t i = 0; i < server->model_count; i++)
+        json_array_append_new(all, tag(&server->models[i]));
+    return json_pack("{so}", "models", all);
 }
 
 /* The value of a key, which is text here, as what it was. */
@@ -325,27 +333,27 @@ static json_t *typed(const char *value)
 }
 
 /* All keys except the vocabulary. */
-static json_t *model_keys(const struct serve *s)
+static json_t *model_keys(const struct serve_model *m)
 {
     json_t *all = json_object();
     const char *key;
     char value[256];
-    for (size_t i = 0; i < clsa_model_metadata_count(s->model); i++)
-        if (!clsa_model_metadata(s->model, i, &key, value, sizeof value) &&
+    for (size_t i = 0; i < clsa_model_metadata_count(m->text); i++)
+        if (!clsa_model_metadata(m->text, i, &key, value, sizeof value) &&
             strncmp(key, "tokenizer.", 10) != 0)
             json_object_set_new(all, key, typed(value));
     json_object_set_new(all, "general.parameter_count",
-                        json_integer((json_int_t)s->info.parameters));
+                        json_integer((json_int_t)m->info.parameters));
     return all;
 }
 
-json_t *serve_ollama_show(const struct serve *server)
+json_t *serve_ollama_show(const struct serve_model *m)
 {
-    const char *template = server->info.chat_template;
+    const char *template = m->info.chat_template;
     char modified[32];
-    file_time(server, modified, sizeof modified);
+    file_time(m, modified, sizeof modified);
     return json_pack("{ss ss so so s[s] ss}", "parameters", "", "template",
-                     template ? template : "", "details", details(server),
-                     "model_info", model_keys(server), "capabilities",
-                     "completion", "modified_at", modified);
+                     template ? template : "", "details", details(m),
+                     "model_info", model_keys(m), "capabilities", "completion",
+                     "modified_at", modified);
 }

@@ -169,12 +169,11 @@ static bool add_bias(struct serve_request *r, const char *name, json_t *value)
     char *end;
     const unsigned long id = strtoul(name, &end, 10);
     const double bias = json_number_value(value);
-    if (*name < '0' || *name > '9' || *end != '\0' ||
-        id >= r->server->info.vocab)
+    if (*name < '0' || *name > '9' || *end != '\0' || id >= r->of->info.vocab)
         return serve_refuse(r, "logit_bias",
                             "'%.40s' is not the id of a token (0 to "
                             "%u)",
-                            name, r->server->info.vocab - 1);
+                            name, r->of->info.vocab - 1);
     if (!json_is_number(value) || !(bias >= -100 && bias <= 100))
         return serve_refuse(r, "logit_bias",
                             "token %lu: use a number from -100 to "

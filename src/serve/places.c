@@ -35,7 +35,7 @@ void serve_places_add(struct serve_choice *choice, int32_t id,
                       const float *logits)
 {
     struct serve_choice *c = choice;
-    const clsa_model *model = c->request->server->model;
+    const clsa_model *model = c->request->server->loaded;
     const size_t count = (size_t)c->request->params.logprobs;
     clsa_logprob given = {.id = id}, best[SERVE_BEST];
     json_t *top = json_array();

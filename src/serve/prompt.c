@@ -48,8 +48,7 @@ static bool add_tokens(struct serve_request *r, struct serve_prompt *prompt,
     int32_t *ids;
     size_t count;
     clsa_error error;
-    if (clsa_tokenize(r->server->model, text, size, flags, &ids, &count,
-                      &error))
+    if (clsa_tokenize(r->of->text, text, size, flags, &ids, &count, &error))
         return fail_library(r, "prompt", &error);
     int32_t *all =
         realloc(prompt->ids, (prompt->count + count + 1) * sizeof *all);
@@ -69,7 +68,7 @@ static bool add_tokens(struct serve_request *r, struct serve_prompt *prompt,
 static bool take_text(struct serve_request *r, struct serve_prompt *prompt,
                       json_t *value)
 {
-    const int32_t bos = r->server->info.bos;
+    const int32_t bos = r->of->info.bos;
     prompt->text = strdup(json_string_value(value));
     if (!prompt->text)
         return fail_memory(r);
@@ -88,7 +87,7 @@ static bool add_id(struct serve_request *r, struct serve_prompt *prompt,
                    const json_t *id)
 {
     if (!json_is_integer(id) || json_integer_value(id) < 0 ||
-        json_integer_value(id) >= (json_int_t)r->server->info.vocab)
+        json_integer_value(id) >= (json_int_t)r->of->info.vocab)
         return fail(r, "prompt", "an id is not in the vocabulary");
     int32_t *all =
         realloc(prompt->ids, (prompt->count + 1) * sizeof *prompt->ids);
@@ -122,7 +121,7 @@ static bool take_ids(struct serve_request *r, struct serve_prompt *prompt,
     clsa_error error;
     if (!r->params.echo)
         return true;
-    if (clsa_detokenize_all(r->server->model, prompt->ids, prompt->count, &text,
+    if (clsa_detokenize_all(r->of->text, prompt->ids, prompt->count, &text,
                             &size, &error))
         return fail_library(r, "prompt", &error);
     prompt->text = strdup(text);
@@ -223,7 +222,7 @@ static json_t *mark(struct marks *m, const char *text, size_t size)
 /* The same value, in which texts with special tokens are marked. */
 static json_t *mark_all(struct marks *m, json_t *value)
 {
-    const clsa_model *model = m->request->server->model;
+    const clsa_model *model = m->request->of->text;
     const char *name;
     json_t *part, *made, *copy;
     size_t i;
@@ -342,7 +341,7 @@ static char *render(struct marks *m, json_t *body)
     const clsa_chat_template *chat_template;
     clsa_error error;
     char *text = NULL;
-    if (clsa_model_chat_template(r->server->model, &chat_template, &error)) {
+    if (clsa_model_chat_template(r->of->text, &chat_template, &error)) {
         fail_library(r, "messages", &error);
         return NULL;
     }
@@ -391,7 +390,7 @@ static bool read_chat(struct serve_request *r, json_t *body)
 /* Agents look for these words, and make their prompt shorter. */
 static bool refuse_length(struct serve_request *r, size_t count, uint64_t more)
 {
-    const uint64_t context = r->server->context;
+    const uint64_t context = r->of->context;
     char message[300];
     snprintf(message, sizeof message,
              "This model's maximum context length is %llu tokens. However, "
@@ -413,7 +412,7 @@ static bool refuse_length(struct serve_request *r, size_t count, uint64_t more)
 
 static bool check_lengths(struct serve_request *r)
 {
-    const uint64_t context = r->server->context;
+    const uint64_t context = r->of->context;
     for (size_t i = 0; i < r->prompt_count; i++) {
         const size_t count = r->prompts[i].count;
         const uint64_t more = r->params.max_given ? r->params.max_tokens : 1;

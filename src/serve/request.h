@@ -26,6 +26,7 @@
 #define SERVE_OUT_MAX  ((size_t)64 << 10) /* bytes that wait for the client */
 
 struct serve;
+struct serve_model;
 
 enum serve_kind {
     SERVE_CHAT,       /* of OpenAI */
@@ -96,6 +97,7 @@ struct serve_request {
     struct serve_link link;  /* in the queue of the next thread */
     struct serve_link ready; /* in the queue of the I/O thread */
     struct serve *server;
+    const struct serve_model *of; /* what it asks; NULL: not known yet */
     atomic_uint references;
     enum serve_kind kind;
     bool is_chat; /* its prompt is messages */

@@ -42,25 +42,31 @@ static enum MHD_Result get_health(struct serve_call *call)
 static enum MHD_Result get_models(struct serve_call *call)
 {
     const struct serve *s = call->connection->http->server;
-    return reply_json(
-        call,
-        json_pack("{ss s[{ss ss sI ss s{sI sI sI}}]}", "object", "list", "data",
-                  "id", s->name, "object", "model", "created", (json_int_t)0,
-                  "owned_by", "clsa", "meta", "n_vocab",
-                  (json_int_t)s->info.vocab, "n_ctx", (json_int_t)s->context,
-                  "n_params", (json_int_t)s->info.parameters));
+    json_t *all = json_array();
+    for (size_t i = 0; i < s->model_count; i++) {
+        const struct serve_model *m = &s->models[i];
+        json_array_append_new(
+            all, json_pack("{ss ss sI ss s{sI sI sI}}", "id", m->name, "object",
+                           "model", "created", (json_int_t)0, "owned_by",
+                           "clsa", "meta", "n_vocab", (json_int_t)m->info.vocab,
+                           "n_ctx", (json_int_t)m->context, "n_params",
+                           (json_int_t)m->info.parameters));
+    }
+    return reply_json(call,
+                      json_pack("{ss so}", "object", "list", "data", all));
 }
 
 static enum MHD_Result get_props(struct serve_call *call)
 {
     const struct serve *s = call->connection->http->server;
-    const char *text = s->info.chat_template;
+    const struct serve_model *m = &s->models[0];
+    const char *text = m->info.chat_template;
     return reply_json(
-        call, json_pack("{ss si ss? s{sI} ss ss}", "model_alias", s->name,
+        call, json_pack("{ss si ss? s{sI} ss ss}", "model_alias", m->name,
                         "total_slots", (int)s->options->max_seqs,
                         "chat_template", text, "default_generation_settings",
-                        "n_ctx", (json_int_t)s->context, "attention",
-                        s->info.attention, "build_info", clsa_version()));
+                        "n_ctx", (json_int_t)m->context, "attention",
+                        m->info.attention, "build_info", clsa_version()));
 }
 
 /* Sequences have no place of their own: so many of them run. */
@@ -70,9 +76,10 @@ static enum MHD_Result get_slots(struct serve_call *call)
     const unsigned running = atomic_load(&s->counts.running);
     json_t *slots = json_array();
     for (unsigned i = 0; i < s->options->max_seqs; i++)
-        json_array_append_new(slots, json_pack("{si sI sb}", "id", (int)i,
-                                               "n_ctx", (json_int_t)s->context,
-                                               "is_processing", i < running));
+        json_array_append_new(slots,
+                              json_pack("{si sI sb}", "id", (int)i, "n_ctx",
+                                        (json_int_t)s->models[0].context,
+                                        "is_processing", i < running));
     return reply_json(call, slots);
 }
 

@@ -200,6 +200,8 @@ static struct serve_choice *next_waiting(struct serve_engine *e)
     double least = 0;
     for (struct serve_choice *c = e->waiting; c; c = c->next) {
         size_t cached, branch;
+        if (c->request->of != e->of)
+            continue;
         serve_sessions_look(e, c, &cached, &branch);
         if (is_being_read(e, c, cached))
             continue;
@@ -244,7 +246,7 @@ static void refuse(struct serve_engine *e, struct serve_choice *c)
 static void admit(struct serve_engine *e)
 {
     struct serve_choice *c;
-    while (e->running_count < e->server->options->max_seqs &&
+    while (!e->turn_over && e->running_count < e->server->options->max_seqs &&
            (c = next_waiting(e))) {
         if (fits(e, c) && serve_sessions_give(e, c)) {
             start(e, c);
@@ -275,6 +277,8 @@ void serve_schedule(struct serve_engine *e)
 {
     take_inbox(e);
     drop_cancelled(e);
+    if (!serve_models_choose(e))
+        drop_cancelled(e);
     admit(e);
     count(e);
 }

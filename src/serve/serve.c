@@ -68,6 +68,9 @@ static void stop(struct serve *s, const struct threads *threads)
         pthread_join(threads->engine, &model);
     release_queue(&s->parse);
     release_queue(&s->inbox);
+    for (size_t i = 0; i < s->options->model_count; i++)
+        if (s->models[i].text != model)
+            clsa_model_close(s->models[i].text);
     clsa_model_close(model);
 }
 

@@ -14,9 +14,14 @@
 
 #include "clsa.h"
 
+#define SERVE_MODELS_MAX 64
+
 /* What `clsa serve` is asked for. */
 struct serve_options {
-    const char *model; /* file */
+    const char *const *models; /* [model_count] files; 1 to SERVE_MODELS_MAX */
+    size_t model_count;
+    uint32_t keep_alive; /* seconds that a model stays that nobody asks; 0: for
+                            ever */
     clsa_model_options model_options;
     clsa_session_options session_options; /* context 0: the model's */
     const char *host;                     /* address */

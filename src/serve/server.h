@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * server: the state of a server that its threads share. The engine thread owns
- * the model: others only tokenize with it and ask for its properties.
+ * the model in memory: others tokenize with the text parts of all models, and
+ * ask for their properties.
  */
 #ifndef CLSA_SERVE_SERVER_H
 #define CLSA_SERVE_SERVER_H
@@ -34,13 +35,22 @@ struct serve_counts {
     struct serve_histogram first, gap, queue, whole; /* seconds */
 };
 
-struct serve {
-    const struct serve_options *options;
-    clsa_model *model; /* from SERVE_READY on */
+/* A model that clients can ask for. From SERVE_READY on it stays as it is,
+   whether its weights are in memory or not. */
+struct serve_model {
+    const char *path;
+    char name[256];   /* for clients */
+    clsa_model *text; /* its text part: anybody tokenizes and renders with it */
     clsa_model_info info;
     uint64_t context; /* of each request */
-    bool exact;       /* prompts are read with the kernels of decoding */
-    char name[256];   /* of the model, for clients */
+};
+
+struct serve {
+    const struct serve_options *options;
+    struct serve_model models[SERVE_MODELS_MAX];
+    size_t model_count;
+    clsa_model *loaded; /* in memory, or NULL; of the engine thread */
+    bool exact;         /* prompts are read with the kernels of decoding */
     atomic_int phase;
     atomic_uint pending; /* requests that wait or run */
     atomic_bool saved;   /* nothing of the cache is to be written any more */

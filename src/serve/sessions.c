@@ -58,7 +58,7 @@ static clsa_status open_session(struct serve_engine *e, clsa_error *error)
     return CLSA_OK;
 }
 
-static bool open_disk(struct serve_engine *e)
+static bool open_disk(struct serve_engine *e, clsa_error *error)
 {
     const struct serve_options *o = e->server->options;
     if (o->cache_dir && !e->snapshots)
@@ -66,36 +66,41 @@ static bool open_disk(struct serve_engine *e)
                "kept");
     if (!o->cache_dir || !e->snapshots)
         return true;
-    e->disk = serve_disk_open(o->cache_dir, o->cache_dir_size, o->say,
-                              &e->server->error);
+    if (!e->disk)
+        e->disk =
+            serve_disk_open(o->cache_dir, o->cache_dir_size, o->say, error);
     if (e->disk)
         serve_disk_set_model(e->disk, e->model, &o->session_options);
     return e->disk != NULL;
 }
 
-bool serve_sessions_open(struct serve_engine *e)
+bool serve_sessions_open(struct serve_engine *e, clsa_error *error)
 {
     clsa_snapshot *snapshot;
     e->cache = serve_cache_open(release);
     if (!e->cache) {
-        e->server->error = (clsa_error){CLSA_ERR_MEMORY, "out of memory"};
+        *error = (clsa_error){CLSA_ERR_MEMORY, "out of memory"};
         return false;
     }
-    if (open_session(e, &e->server->error))
+    if (open_session(e, error))
         return false;
     e->snapshots = !clsa_snapshot_take(&snapshot, e->spare[0], NULL);
     if (e->snapshots)
         clsa_snapshot_free(snapshot);
-    return open_disk(e);
+    return open_disk(e, error);
 }
 
 void serve_sessions_close(struct serve_engine *e)
 {
-    serve_disk_close(e->disk); /* what is not written by now is left */
-    e->disk = NULL;
+    struct serve_disk *disk = e->disk;
+    e->disk = NULL; /* what is not written by now is left */
     serve_cache_close(e->cache);
+    e->cache = NULL;
+    e->disk = disk;
     while (e->spare_count > 0)
         clsa_session_close(e->spare[--e->spare_count]);
+    e->session_count = 0;
+    e->like = NULL;
 }
 
 /* The root of the tree: the client's, or without a cache the request's. */
@@ -257,7 +262,7 @@ void serve_sessions_keep(struct serve_engine *e, struct serve_choice *c)
 
 void serve_sessions_forget(struct serve_engine *e, struct serve_choice *c)
 {
-    while (e->server->options->cache == 0 &&
+    while (e->cache && e->server->options->cache == 0 &&
            serve_cache_forget(e->cache, key_of(e, c)))
         ;
 }
@@ -298,7 +303,7 @@ static void drop_excess(struct serve_engine *e)
 
 bool serve_sessions_save(struct serve_engine *e)
 {
-    if (!e->disk)
+    if (!e->disk || !e->cache)
         return false;
     drop_excess(e);
     return serve_cache_evict(e->cache);
@@ -307,13 +312,15 @@ bool serve_sessions_save(struct serve_engine *e)
 void serve_sessions_count(struct serve_engine *e)
 {
     struct serve_counts *counts = &e->server->counts;
-    uint64_t limit, taken;
-    clsa_model_memory(e->model, &limit, &taken);
+    const struct serve_cache *cache = e->cache;
+    uint64_t limit = atomic_load(&counts->memory_limit), taken = 0;
+    if (e->model)
+        clsa_model_memory(e->model, &limit, &taken);
     atomic_store(&counts->memory_limit, limit);
     atomic_store(&counts->memory_taken, taken);
-    atomic_store(&counts->cache_bytes, serve_cache_bytes(e->cache));
-    atomic_store(&counts->cache_tokens, serve_cache_tokens(e->cache));
-    atomic_store(&counts->cache_entries, serve_cache_count(e->cache));
+    atomic_store(&counts->cache_bytes, cache ? serve_cache_bytes(cache) : 0);
+    atomic_store(&counts->cache_tokens, cache ? serve_cache_tokens(cache) : 0);
+    atomic_store(&counts->cache_entries, cache ? serve_cache_count(cache) : 0);
     if (!e->disk)
         return;
     atomic_store(&counts->disk_bytes, serve_disk_bytes(e->disk));

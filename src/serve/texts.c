@@ -42,14 +42,14 @@ static bool tokenize(struct serve_request *r, json_t *body)
         flags = 0;
     if (json_is_true(json_object_get(body, "add_special")))
         flags |= CLSA_TOKENIZE_BOS | CLSA_TOKENIZE_EOS;
-    if (clsa_tokenize(r->server->model, json_string_value(text),
+    if (clsa_tokenize(r->of->text, json_string_value(text),
                       json_string_length(text), flags, &ids, &count, &error))
         return fail(r, "content", error.message);
     json_t *tokens = json_array();
     for (size_t i = 0; i < count; i++)
         json_array_append_new(
             tokens, pieces ? json_pack("{si so}", "id", (int)ids[i], "piece",
-                                       piece_of(r->server->model, ids[i]))
+                                       piece_of(r->of->text, ids[i]))
                            : json_integer(ids[i]));
     clsa_free(ids);
     return serve_request_answer(r, json_pack("{so}", "tokens", tokens));
@@ -58,7 +58,7 @@ static bool tokenize(struct serve_request *r, json_t *body)
 static bool detokenize(struct serve_request *r, json_t *body)
 {
     const json_t *tokens = json_object_get(body, "tokens");
-    const clsa_model *model = r->server->model;
+    const clsa_model *model = r->of->text;
     const size_t count = json_array_size(tokens);
     clsa_detokenizer state = {.count = 0};
     struct serve_text text = {.data = NULL};
@@ -70,7 +70,7 @@ static bool detokenize(struct serve_request *r, json_t *body)
         char *piece;
         size_t size;
         if (i < count && (!json_is_integer(id) || number < 0 ||
-                          number >= (json_int_t)r->server->info.vocab)) {
+                          number >= (json_int_t)r->of->info.vocab)) {
             serve_text_free(&text);
             return fail(r, "tokens", "an id is not in the vocabulary");
         }
@@ -104,8 +104,7 @@ bool serve_texts_run(struct serve_request *request, json_t *body)
     case SERVE_DETOKENIZE:
         return detokenize(request, body);
     case SERVE_SHOW:
-        return serve_request_answer(request,
-                                    serve_ollama_show(request->server));
+        return serve_request_answer(request, serve_ollama_show(request->of));
     default:
         return apply_template(request, body);
     }

@@ -17,7 +17,7 @@ static bool open_choice(struct serve_request *r, unsigned i)
 {
     struct serve_choice *c = &r->choices[i];
     const struct serve_prompt *prompt = &r->prompts[i / r->params.n];
-    const uint64_t room = r->server->context - prompt->count;
+    const uint64_t room = r->of->context - prompt->count;
     clsa_sampler_options options = r->params.sampler;
     clsa_error error;
     *c = (struct serve_choice){.request = r, .index = i, .prompt = prompt};
@@ -56,10 +56,32 @@ static bool open_choices(struct serve_request *r)
     return true;
 }
 
+/* The one of a name; with one model, or no name, the first. NULL: none. */
+static const struct serve_model *find_model(const struct serve *server,
+                                            const char *name)
+{
+    if (server->model_count == 1 || !name)
+        return &server->models[0];
+    for (size_t i = 0; i < server->model_count; i++)
+        if (strcmp(server->models[i].name, name) == 0)
+            return &server->models[i];
+    return NULL;
+}
+
 static bool read_model(struct serve_request *r, json_t *body)
 {
     const char *name = json_string_value(json_object_get(body, "model"));
-    r->model = strdup(name && *name ? name : r->server->name);
+    const bool named = name && *name;
+    r->of = find_model(r->server, named ? name : NULL);
+    if (!r->of) {
+        serve_request_fail(r, 404, "not_found_error", "model",
+                           "model_not_found",
+                           "there is no model '%.200s': GET /v1/models lists "
+                           "them",
+                           name);
+        return false;
+    }
+    r->model = strdup(named ? name : r->of->name);
     if (!r->model)
         fail_memory(r);
     return r->model != NULL;
@@ -72,14 +94,14 @@ static bool read_object(struct serve_request *r, json_t *body)
                            "the body is not a JSON object");
         return false;
     }
+    if (!read_model(r, body))
+        return false;
     if (r->kind >= SERVE_TOKENIZE) {
         serve_texts_run(r, body);
         return false;
     }
     r->is_chat = r->kind == SERVE_CHAT || r->kind == SERVE_OLLAMA_CHAT;
     serve_params_init(&r->params);
-    if (!read_model(r, body))
-        return false;
     const struct serve_dialect *dialect = serve_dialect_of(r->kind);
     json_t *ours = dialect->read ? dialect->read(r, body) : json_incref(body);
     const bool done = ours && serve_params_read(r, ours) &&
@@ -122,7 +144,7 @@ void *serve_worker_run(void *server)
     while (atomic_load(&s->phase) != SERVE_STOPPED) {
         struct serve_link *link = serve_queue_take(&s->parse), *next;
         if (!link)
-            serve_queue_wait(&s->parse);
+            serve_queue_wait(&s->parse, -1);
         for (; link; link = next) {
             next = link->next;
             parse((struct serve_request *)(void *)link);

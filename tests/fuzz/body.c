@@ -11,15 +11,18 @@
 #include "tests/fuzz/fuzz.h"
 
 static const struct serve_options options = {
-    .max_seqs = 2, .max_queue = 2, .max_choices = 4, .model = ""};
+    .max_seqs = 2, .max_queue = 2, .max_choices = 4};
 
 static void open_server(struct serve *s)
 {
     s->options = &options;
-    s->model = fuzz_model("good-clsa.gguf");
-    s->context = 64;
-    clsa_model_get_info(s->model, &s->info, sizeof s->info);
-    strcpy(s->name, "fuzz");
+    struct serve_model *m = &s->models[0];
+    m->path = "";
+    m->text = fuzz_model("good-clsa.gguf");
+    m->context = 64;
+    clsa_model_get_info(m->text, &m->info, sizeof m->info);
+    strcpy(m->name, "fuzz");
+    s->model_count = 1;
     fuzz_check(serve_queue_open(&s->ready));
     fuzz_check(serve_queue_open(&s->inbox));
     atomic_store(&s->phase, SERVE_READY);
@@ -36,10 +39,10 @@ static void check_taken(const struct serve_request *r)
     for (size_t i = 0; i < r->choice_count; i++) {
         const struct serve_choice *c = &r->choices[i];
         fuzz_check(c->length >= 1 && c->limit >= 1);
-        fuzz_check(c->length + c->limit <= r->server->context);
+        fuzz_check(c->length + c->limit <= r->of->context);
         for (size_t j = 0; j < c->length; j++)
             fuzz_check(c->ids[j] >= 0 &&
-                       (uint32_t)c->ids[j] < r->server->info.vocab);
+                       (uint32_t)c->ids[j] < r->of->info.vocab);
     }
 }
 
