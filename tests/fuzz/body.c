@@ -18,6 +18,7 @@ static void open_server(struct serve *s)
     s->options = &options;
     s->model = fuzz_model("good-clsa.gguf");
     s->context = 64;
+    s->pooling = SERVE_POOL_MEAN;
     clsa_model_get_info(s->model, &s->info, sizeof s->info);
     strcpy(s->name, "fuzz");
     fuzz_check(serve_queue_open(&s->ready));
@@ -28,6 +29,7 @@ static void open_server(struct serve *s)
 static void check_taken(const struct serve_request *r)
 {
     const struct serve_params *p = &r->params;
+    fuzz_check(r->choice_count <= SERVE_INPUTS);
     fuzz_check(p->n >= 1 && p->n <= options.max_choices);
     fuzz_check(p->stop_count <= SERVE_STOPS);
     fuzz_check(p->filters.bias_count <= SERVE_BIASES);
