@@ -33,6 +33,7 @@ struct serve_dialect {
 };
 
 extern const struct serve_dialect serve_openai, serve_llama, serve_ollama;
+extern const struct serve_dialect serve_embeddings, serve_ollama_embeddings;
 
 /* The dialect of a kind of request. */
 const struct serve_dialect *serve_dialect_of(enum serve_kind kind);

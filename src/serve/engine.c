@@ -179,7 +179,6 @@ static size_t piece(const struct serve_engine *e, const struct serve_choice *c,
 static void finish_piece(struct serve_engine *e, struct serve_choice *c,
                          size_t n)
 {
-    c->read += n;
     atomic_fetch_add(&e->server->counts.prompt_tokens, n);
     if (c->read == c->branch ||
         (c->read % SERVE_PAGE == 0 && c->read < c->length) ||
@@ -188,6 +187,31 @@ static void finish_piece(struct serve_engine *e, struct serve_choice *c,
     if (c->read < c->length)
         return;
     c->state = SERVE_DECODING;
+    if (!c->sum)
+        return;
+    c->finish = "stop";
+    serve_schedule_leave(e, c);
+}
+
+/* Read n tokens; if memory is short in the middle of them, the rest. */
+static clsa_status append_piece(struct serve_engine *e, struct serve_choice *c,
+                                size_t n, clsa_error *error)
+{
+    const size_t end = c->read + n;
+    uint8_t mask[PIECE_MOST + SERVE_PIECE_MIN];
+    clsa_status status;
+    atomic_store(&c->request->busy, c->session);
+    do {
+        clsa_append_options how = {.want = end == c->length ? CLSA_WANT_LAST
+                                                            : CLSA_WANT_NONE};
+        if (c->sum)
+            serve_embed_want(c, end - c->read, mask, &how);
+        status = clsa_session_append(c->session, c->ids + c->read,
+                                     end - c->read, &how, error);
+        c->read = (size_t)clsa_session_length(c->session);
+    } while (status == CLSA_ERR_MEMORY && serve_cache_evict(e->cache));
+    atomic_store(&c->request->busy, NULL);
+    return status;
 }
 
 /* A piece of somebody's prompt; false: nobody reads. */
@@ -195,19 +219,11 @@ static bool read_piece(struct serve_engine *e, size_t decoding)
 {
     struct serve_choice *c = serve_schedule_reader(e);
     clsa_error error;
-    clsa_status status;
     if (!c)
         return false;
     const size_t n = piece(e, c, quantum(e, decoding));
-    const clsa_append_options how = {
-        .want = c->read + n == c->length ? CLSA_WANT_LAST : CLSA_WANT_NONE};
     const double start = serve_seconds();
-    atomic_store(&c->request->busy, c->session);
-    do
-        status =
-            clsa_session_append(c->session, c->ids + c->read, n, &how, &error);
-    while (status == CLSA_ERR_MEMORY && serve_cache_evict(e->cache));
-    atomic_store(&c->request->busy, NULL);
+    const clsa_status status = append_piece(e, c, n, &error);
     if (status == CLSA_ERR_STOPPED || /* and is dropped, or comes again */
         (status == CLSA_ERR_MEMORY && serve_schedule_preempt(e)))
         return true;

@@ -32,7 +32,8 @@ static void put_text(struct serve_request *r, const char *prefix,
 static void put(struct serve_request *r, const char *prefix, json_t *json,
                 const char *suffix)
 {
-    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    char *text =
+        json ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
     json_decref(json);
     put_text(r, prefix, text, suffix);
     free(text);

@@ -121,7 +121,10 @@ static bool look_at(struct serve_engine *e, struct serve_model *m)
         return false;
     clsa_model_get_info(e->model, &m->info, sizeof m->info);
     m->context = clsa_session_context(e->spare[0]);
-    return open_text(s, m, e->model);
+    if (!open_text(s, m, e->model))
+        return false;
+    serve_pooling_find(m);
+    return true;
 }
 
 /* The first one last: it stays. */

@@ -237,14 +237,13 @@ const struct serve_dialect serve_ollama = {
 
 /* ---------------------------------------------------------------- the model */
 
-/* The value of a key of the model file, or "". */
-static void find_key(const struct serve_model *m, const char *wanted,
-                     char *value, size_t capacity)
+void serve_model_key(const clsa_model *model, const char *wanted, char *value,
+                     size_t capacity)
 {
     const char *key;
     value[0] = '\0';
-    for (size_t i = 0; i < clsa_model_metadata_count(m->text); i++)
-        if (!clsa_model_metadata(m->text, i, &key, value, capacity) &&
+    for (size_t i = 0; i < clsa_model_metadata_count(model); i++)
+        if (!clsa_model_metadata(model, i, &key, value, capacity) &&
             strcmp(key, wanted) == 0)
             return;
     value[0] = '\0';
@@ -281,7 +280,7 @@ static void find_type(const struct serve_model *m, char *text, size_t size)
 static json_t *details(const struct serve_model *m)
 {
     char family[64], size[32], type[32];
-    find_key(m, "general.architecture", family, sizeof family);
+    serve_model_key(m->text, "general.architecture", family, sizeof family);
     shorten(size, sizeof size, (double)m->info.parameters);
     find_type(m, type, sizeof type);
     return json_pack("{ss ss ss s[s] ss ss}", "parent_model", "", "format",
@@ -354,6 +353,7 @@ json_t *serve_ollama_show(const struct serve_model *m)
     file_time(m, modified, sizeof modified);
     return json_pack("{ss ss so so s[s] ss}", "parameters", "", "template",
                      template ? template : "", "details", details(m),
-                     "model_info", model_keys(m), "capabilities", "completion",
-                     "modified_at", modified);
+                     "model_info", model_keys(m), "capabilities",
+                     m->pooling ? "embedding" : "completion", "modified_at",
+                     modified);
 }

@@ -286,7 +286,9 @@ bool serve_params_read(struct serve_request *request, json_t *body)
 {
     struct serve_params *p = &request->params;
     const json_t *echo = json_object_get(body, "echo");
-    p->max_tokens = request->kind == SERVE_COMPLETION ? 16 : UINT64_MAX;
+    p->max_tokens = serve_is_embed(request)             ? 1
+                    : request->kind == SERVE_COMPLETION ? 16
+                                                        : UINT64_MAX;
     if (!read_fields(request, body) ||
         !read_stops(request, json_object_get(body, "stop")) ||
         !read_biases(request, json_object_get(body, "logit_bias")) ||

@@ -18,6 +18,12 @@ static bool fail(struct serve_request *r, const char *param, const char *why)
     return false;
 }
 
+/* The field of a prompt that is no chat. */
+static const char *prompt_name(const struct serve_request *r)
+{
+    return serve_is_embed(r) ? "input" : "prompt";
+}
+
 static bool fail_memory(struct serve_request *r)
 {
     serve_request_fail(r, 500, "server_error", NULL, NULL,
@@ -49,7 +55,7 @@ static bool add_tokens(struct serve_request *r, struct serve_prompt *prompt,
     size_t count;
     clsa_error error;
     if (clsa_tokenize(r->of->text, text, size, flags, &ids, &count, &error))
-        return fail_library(r, "prompt", &error);
+        return fail_library(r, prompt_name(r), &error);
     int32_t *all =
         realloc(prompt->ids, (prompt->count + count + 1) * sizeof *all);
     if (all && count > 0)
@@ -74,13 +80,14 @@ static bool take_text(struct serve_request *r, struct serve_prompt *prompt,
         return fail_memory(r);
     if (!add_tokens(r, prompt, json_string_value(value),
                     json_string_length(value),
-                    CLSA_TOKENIZE_SPECIAL | CLSA_TOKENIZE_BOS))
+                    CLSA_TOKENIZE_SPECIAL | CLSA_TOKENIZE_BOS |
+                        (serve_is_embed(r) ? CLSA_TOKENIZE_EOS : 0)))
         return false;
     if (prompt->count >= 2 && bos >= 0 && prompt->ids[0] == bos &&
         prompt->ids[1] == bos)
         memmove(prompt->ids, prompt->ids + 1,
                 --prompt->count * sizeof *prompt->ids);
-    return prompt->count > 0 || fail(r, "prompt", "it has no token");
+    return prompt->count > 0 || fail(r, prompt_name(r), "it has no token");
 }
 
 static bool add_id(struct serve_request *r, struct serve_prompt *prompt,
@@ -88,7 +95,7 @@ static bool add_id(struct serve_request *r, struct serve_prompt *prompt,
 {
     if (!json_is_integer(id) || json_integer_value(id) < 0 ||
         json_integer_value(id) >= (json_int_t)r->of->info.vocab)
-        return fail(r, "prompt", "an id is not in the vocabulary");
+        return fail(r, prompt_name(r), "an id is not in the vocabulary");
     int32_t *all =
         realloc(prompt->ids, (prompt->count + 1) * sizeof *prompt->ids);
     if (!all)
@@ -115,7 +122,7 @@ static bool take_ids(struct serve_request *r, struct serve_prompt *prompt,
             return false;
     }
     if (prompt->count == 0)
-        return fail(r, "prompt", "it has no token");
+        return fail(r, prompt_name(r), "it has no token");
     char *text;
     size_t size;
     clsa_error error;
@@ -123,7 +130,7 @@ static bool take_ids(struct serve_request *r, struct serve_prompt *prompt,
         return true;
     if (clsa_detokenize_all(r->of->text, prompt->ids, prompt->count, &text,
                             &size, &error))
-        return fail_library(r, "prompt", &error);
+        return fail_library(r, prompt_name(r), &error);
     prompt->text = strdup(text);
     clsa_free(text);
     return prompt->text ? true : fail_memory(r);
@@ -150,8 +157,10 @@ static bool read_completion(struct serve_request *r, json_t *value)
     if (has_id(value))
         return open_prompts(r, 1) && take_ids(r, &r->prompts[0], value);
     const size_t count = json_array_size(value);
-    if (count == 0 || count > r->server->options->max_choices)
-        return fail(r, "prompt",
+    if (count == 0 ||
+        count > (serve_is_embed(r) ? SERVE_INPUTS
+                                   : r->server->options->max_choices))
+        return fail(r, prompt_name(r),
                     "use a text, a list of ids, or a list of a few of them");
     if (!open_prompts(r, count))
         return false;
@@ -160,7 +169,7 @@ static bool read_completion(struct serve_request *r, json_t *value)
         if (json_is_string(one) ? !take_text(r, &r->prompts[i], one)
             : json_array_size(one) > 0
                 ? !take_ids(r, &r->prompts[i], one)
-                : !fail(r, "prompt", "use texts or lists of ids"))
+                : !fail(r, prompt_name(r), "use texts or lists of ids"))
             return false;
     }
     return true;
@@ -399,7 +408,7 @@ static bool refuse_length(struct serve_request *r, size_t count, uint64_t more)
              (unsigned long long)context, count, (unsigned long long)more);
     char *json = serve_error_json(
         serve_dialect_of(r->kind)->plain_errors, message,
-        "invalid_request_error", r->is_chat ? "messages" : "prompt",
+        "invalid_request_error", r->is_chat ? "messages" : prompt_name(r),
         "context_length_exceeded",
         json_pack("{sI sI}", "n_prompt_tokens", (json_int_t)count, "n_ctx",
                   (json_int_t)context));

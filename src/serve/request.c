@@ -50,6 +50,7 @@ void serve_request_hold(struct serve_request *request)
 static void free_choice(struct serve_choice *choice)
 {
     free(choice->ids);
+    free(choice->sum);
     clsa_sampler_close(choice->sampler);
     serve_text_free(&choice->held);
     serve_text_free(&choice->text);
@@ -122,6 +123,10 @@ const struct serve_dialect *serve_dialect_of(enum serve_kind kind)
     case SERVE_OLLAMA_TEXT:
     case SERVE_SHOW:
         return &serve_ollama;
+    case SERVE_EMBED:
+        return &serve_embeddings;
+    case SERVE_OLLAMA_EMBED:
+        return &serve_ollama_embeddings;
     default:
         return &serve_openai;
     }

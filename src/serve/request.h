@@ -22,7 +22,8 @@
 #define SERVE_STOPS    16   /* stop texts */
 #define SERVE_STOP_MAX 1024 /* bytes of one */
 #define SERVE_BIASES   1024
-#define SERVE_BEST     20                 /* log-probabilities of a place */
+#define SERVE_INPUTS   2048 /* prompts of a request for embeddings */
+#define SERVE_BEST     20   /* log-probabilities of a place */
 #define SERVE_OUT_MAX  ((size_t)64 << 10) /* bytes that wait for the client */
 
 struct serve;
@@ -34,6 +35,8 @@ enum serve_kind {
     SERVE_LLAMA,      /* a completion of llama-server */
     SERVE_OLLAMA_CHAT,
     SERVE_OLLAMA_TEXT,
+    SERVE_EMBED, /* prompts whose states are pooled */
+    SERVE_OLLAMA_EMBED,
     SERVE_TOKENIZE, /* from here on: nothing is generated */
     SERVE_DETOKENIZE,
     SERVE_TEMPLATE,
@@ -51,7 +54,7 @@ struct serve_params {
     unsigned n;   /* choices of a prompt */
     int logprobs; /* best ones of each place; -1: none are wanted */
     bool max_given, seed_given, stream, include_usage, echo, ignore_eos;
-    bool return_tokens;
+    bool return_tokens, base64;
 };
 
 /* The tokens of a prompt. */
@@ -74,6 +77,8 @@ struct serve_choice {
     size_t read, generated, limit;
     size_t cached; /* tokens of the prompt that were in the cache */
     size_t branch; /* where a snapshot is to be taken while reading, or 0 */
+    double *sum;   /* [width] of states, of an embedding, or NULL */
+    size_t pooled; /* tokens up to the last one in it */
     clsa_session *session; /* while it runs */
     clsa_sampler *sampler;
     uint64_t started; /* order of admission */
@@ -129,6 +134,12 @@ struct serve_request {
     unsigned retry;          /* seconds, for Retry-After; 0: none */
     size_t cached, answered; /* tokens, for the log */
 };
+
+/* Whether a request asks for embeddings. */
+static inline bool serve_is_embed(const struct serve_request *request)
+{
+    return request->kind == SERVE_EMBED || request->kind == SERVE_OLLAMA_EMBED;
+}
 
 /* A request with one reference; NULL: no memory. */
 struct serve_request *serve_request_new(struct serve *server);

@@ -192,6 +192,16 @@ static enum MHD_Result post_ollama_text(struct serve_call *call)
     return submit(call, SERVE_OLLAMA_TEXT);
 }
 
+static enum MHD_Result post_embed(struct serve_call *call)
+{
+    return submit(call, SERVE_EMBED);
+}
+
+static enum MHD_Result post_ollama_embed(struct serve_call *call)
+{
+    return submit(call, SERVE_OLLAMA_EMBED);
+}
+
 static enum MHD_Result post_show(struct serve_call *call)
 {
     return submit(call, SERVE_SHOW);
@@ -222,6 +232,8 @@ static const struct serve_route routes[] = {
     {"/chat/completions", "POST", post_chat},
     {"/completions", "POST", post_completion},
     {"/completion", "POST", post_llama},
+    {"/embeddings", "POST", post_embed},
+    {"/api/embed", "POST", post_ollama_embed},
     {"/api/chat", "POST", post_ollama_chat},
     {"/api/generate", "POST", post_ollama_text},
     {"/api/tags", "GET", get_tags},

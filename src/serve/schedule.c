@@ -199,12 +199,14 @@ static struct serve_choice *next_waiting(struct serve_engine *e)
     const double now = serve_seconds();
     double least = 0;
     for (struct serve_choice *c = e->waiting; c; c = c->next) {
-        size_t cached, branch;
+        size_t cached = 0, branch;
         if (c->request->of != e->of)
             continue;
-        serve_sessions_look(e, c, &cached, &branch);
-        if (is_being_read(e, c, cached))
-            continue;
+        if (!c->sum) {
+            serve_sessions_look(e, c, &cached, &branch);
+            if (is_being_read(e, c, cached))
+                continue;
+        }
         const double r = rank(e, c, cached, now);
         if (!best || r < least) {
             best = c;

@@ -35,6 +35,15 @@ struct serve_counts {
     struct serve_histogram first, gap, queue, whole; /* seconds */
 };
 
+/* How states of tokens make one embedding; the numbers are those of the key
+   ARCHITECTURE.pooling_type. */
+enum serve_pooling {
+    SERVE_POOL_NONE,
+    SERVE_POOL_MEAN,
+    SERVE_POOL_CLS, /* of the first token */
+    SERVE_POOL_LAST
+};
+
 /* A model that clients can ask for. From SERVE_READY on it stays as it is,
    whether its weights are in memory or not. */
 struct serve_model {
@@ -43,6 +52,7 @@ struct serve_model {
     clsa_model *text; /* its text part: anybody tokenizes and renders with it */
     clsa_model_info info;
     uint64_t context; /* of each request */
+    enum serve_pooling pooling;
 };
 
 struct serve {
@@ -83,6 +93,17 @@ bool serve_body_read(struct serve_request *request);
 
 /* texts.c: answer a request that generates nothing, or let it fail. */
 bool serve_texts_run(struct serve_request *request, json_t *body);
+
+/* embed.c: the pooling that the model file names. */
+void serve_pooling_find(struct serve_model *model);
+
+/* How the next `count` tokens of an embedding are read; mask: [count]. */
+void serve_embed_want(struct serve_choice *choice, size_t count, uint8_t *mask,
+                      clsa_append_options *how);
+
+/* ollama.c: the value of a key of the model file as text, or "". */
+void serve_model_key(const clsa_model *model, const char *wanted, char *value,
+                     size_t capacity);
 
 /* places.c: add the log-probabilities of a token. */
 void serve_places_add(struct serve_choice *choice, int32_t id,

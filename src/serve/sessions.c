@@ -115,7 +115,7 @@ static uint64_t key_of(const struct serve_engine *e,
 /* Whether others may want what this choice reads. */
 static bool is_kept(const struct serve_engine *e, const struct serve_choice *c)
 {
-    return e->snapshots &&
+    return e->snapshots && !c->sum &&
            (e->server->options->cache > 0 || c->request->params.n > 1);
 }
 
@@ -216,7 +216,7 @@ bool serve_sessions_give(struct serve_engine *e, struct serve_choice *c)
         return false;
     c->session = e->spare[--e->spare_count];
     c->read = 0;
-    if (e->snapshots)
+    if (e->snapshots && !c->sum)
         fill(e, c);
     return true;
 }

@@ -30,6 +30,12 @@ static bool open_choice(struct serve_request *r, unsigned i)
     }
     memcpy(c->ids, prompt->ids, prompt->count * sizeof *c->ids);
     c->length = prompt->count;
+    if (serve_is_embed(r)) {
+        c->sum = calloc(r->of->info.width, sizeof *c->sum);
+        if (!c->sum)
+            fail_memory(r);
+        return c->sum != NULL;
+    }
     options.seed += i % r->params.n;
     if (clsa_sampler_open(&c->sampler, &options, &error) ||
         clsa_sampler_set_filters(c->sampler, &r->params.filters, &error)) {

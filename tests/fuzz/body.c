@@ -22,6 +22,7 @@ static void open_server(struct serve *s)
     m->context = 64;
     clsa_model_get_info(m->text, &m->info, sizeof m->info);
     strcpy(m->name, "fuzz");
+    m->pooling = SERVE_POOL_MEAN;
     s->model_count = 1;
     fuzz_check(serve_queue_open(&s->ready));
     fuzz_check(serve_queue_open(&s->inbox));
@@ -31,6 +32,7 @@ static void open_server(struct serve *s)
 static void check_taken(const struct serve_request *r)
 {
     const struct serve_params *p = &r->params;
+    fuzz_check(r->choice_count <= SERVE_INPUTS);
     fuzz_check(p->n >= 1 && p->n <= options.max_choices);
     fuzz_check(p->stop_count <= SERVE_STOPS);
     fuzz_check(p->filters.bias_count <= SERVE_BIASES);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// clients.mjs URL: the clients that people have, against a server of a model
-// with a chat template: openai, ai with @ai-sdk/openai-compatible,
+// clients.mjs URL EMBED: the clients that people have, against a server of a model
+// with a chat template, and one of a model for embeddings: openai, ai with @ai-sdk/openai-compatible,
 // @langchain/openai, ollama, and a reader of metrics.
 import assert from "node:assert";
 import { createRequire } from "node:module";
@@ -104,6 +104,21 @@ async function ollama() {
   client.abort();
 }
 
+async function embeddings() {
+  const OpenAI = (await load("openai")).default;
+  const { Ollama } = await load("ollama");
+  const baseURL = `${process.argv[3]}/v1`;
+  const client = new OpenAI({ baseURL, apiKey: "none", maxRetries: 0 });
+  const input = ["The river", "The town"];
+  const { data } = await client.embeddings.create({ model: "m", input });
+  assert.equal(data.length, 2);
+  const theirs = await new Ollama({ host: process.argv[3] }).embed({
+    model: "m", input });
+  assert.equal(theirs.embeddings.length, 2);
+  data.forEach((one, i) => one.embedding.forEach((x, j) =>
+    assert(Math.abs(x - theirs.embeddings[i][j]) < 1e-6)));
+}
+
 async function metrics() {
   const parse = (await load("parse-prometheus-text-format")).default;
   const text = await (await fetch(`${url}/metrics`)).text();
@@ -114,7 +129,8 @@ async function metrics() {
   assert(families.every((family) => family.help));
 }
 
-for (const check of [openai, aiSdk, langchain, ollama, metrics]) {
+for (const check of [openai, aiSdk, langchain, ollama, embeddings,
+  metrics]) {
   await check();
   console.log(`${check.name}: passed`);
 }
