@@ -8,10 +8,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 from client import Server, content
+from scenarios import LONG, open_request
 
 OWN = ("-c", "2048", "--prefill", "own")
 SHORT = ("-c", "512", "--prefill", "own")
@@ -160,21 +160,11 @@ def check_second_server(folder):
 def check_drain_with_stream(folder):
     """A stream that runs ends before the cache is written."""
     with Server(*OWN, "--cache-dir", folder) as server:
-        events = []
-
-        def run():
-            events.extend(server.stream("/v1/completions", {
-                "prompt": "Streams: " + STORY * 4, "max_tokens": 100,
-                "ignore_eos": True}))
-
-        thread = threading.Thread(target=run)
-        thread.start()
-        while server.metric("requests_running") == 0:
-            time.sleep(0.01)
-        server.terminate()
-        thread.join()
-        assert events[-1]["choices"][0]["finish_reason"] == "length"
-        assert server.process.wait(60) == 0
+        stream = open_request(server, {
+            **LONG, "prompt": "Streams: " + STORY * 4, "max_tokens": 100})
+        server.wait_metric("requests_running", 1)
+        assert server.close() == 0
+        assert stream.getresponse().read().endswith(b"data: [DONE]\n\n")
     assert len(files(folder)) == 2
 
 

@@ -14,6 +14,7 @@ import threading
 import time
 
 from client import Server, content, joined
+from load import seconds_used
 
 LONG = {"prompt": "a", "max_tokens": 400, "ignore_eos": True, "stream": True}
 
@@ -170,12 +171,6 @@ def check_kill(folder):
             assert sock.recv(100).startswith(b"HTTP/1.1 200")
         assert server.close() == 0
     assert os.listdir(folder) == []
-
-
-def seconds_used(server):
-    with open(f"/proc/{server.process.pid}/stat") as file:
-        fields = file.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def check_reload(folder):
