@@ -363,7 +363,12 @@ typedef struct clsa_append_options {
         blocks stay read. May be NULL. */
     int (*on_progress)(void *user, uint64_t done, uint64_t total);
     void *user;
-    uint64_t reserved[6]; /**< 0 */
+    /** Called with the state of each wanted token after the last norm, which
+       the logits are products of, in order of position. `state` [width] is
+       valid during the call. Without on_logits no logits are made then, and the
+        session has none. May be NULL. */
+    void (*on_state)(void *user, uint64_t position, const float *state);
+    uint64_t reserved[5]; /**< 0 */
 } clsa_append_options;
 
 CLSA_API void clsa_append_options_init(clsa_append_options *options);

@@ -193,6 +193,18 @@ CLSA_API clsa_status clsa_session_restore(clsa_session *session,
                                           const clsa_snapshot *snapshot,
                                           clsa_error *error);
 
+/** Write a snapshot as the file of a session, without restoring it: takes no
+    memory of the limit. clsa_session_read and clsa_session_load read it.
+    @param like   a session that the snapshot could be restored in, which stays
+                  as it is: the file is one of its policy
+    @param write  as with clsa_session_write
+    @return as clsa_session_write; CLSA_ERR_MISMATCH, CLSA_ERR_FULL and
+            CLSA_ERR_UNSUPPORTED as clsa_session_restore */
+CLSA_API clsa_status clsa_snapshot_write(const clsa_snapshot *snapshot,
+                                         const clsa_session *like,
+                                         clsa_write_fn write, void *user,
+                                         clsa_error *error);
+
 #ifdef __cplusplus
 }
 #endif

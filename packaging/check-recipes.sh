@@ -35,7 +35,7 @@ check() {
     }
 }
 
-check sh "$here/alpine/APKBUILD" build check package libs model
+check sh "$here/alpine/APKBUILD" build check package libs model server
 check bash "$here/arch/PKGBUILD" build check package
 (cd "$(dirname "$tarball")" && sha512sum "$(basename "$tarball")")
 echo "check-recipes: passed"

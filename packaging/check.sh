@@ -3,9 +3,9 @@
 #
 # check.sh BUILD FOLDER: what a distribution does with a release, on Debian for
 # x86-64: the tarball is reproducible, the ABI is that of the last release, the
-# installed library can be used; Debian packages for both architectures, and
-# those installed; RPM packages; the recipes of others. Needs what
-# ./bootstrap ci-deps installs, and root. Only the first build has the flags of
+# installed library can be used; units and scripts of the service; Debian
+# packages for both architectures, and those installed; RPM packages; the recipes
+# of others. Needs what ./bootstrap ci-deps installs, and root. Only the first build has the flags of
 # distributions: -O1 compiles twice as fast.
 set -euo pipefail
 
@@ -28,6 +28,8 @@ make -s -C "$build" installcheck DESTDIR="$folder/installed"
 make -C "$build" dist >>"$folder/log" 2>&1
 tarball=$(echo "$build"/clsa-*.tar.xz)
 "$here/check-recipes.sh" "$tarball"
+say "service"
+"$here/check-service.sh" "$build/clsa" "$here/../models/clsa-tiny-q8_0.gguf"
 say "Debian packages"
 "$here/build-deb.sh" "$tarball" "$folder/debian"
 say "Debian packages in a clean root"

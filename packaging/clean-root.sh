@@ -55,12 +55,23 @@ done
 say "manual pages render"
 
 # shellcheck disable=SC2046
+install systemd $(cd "$root" && ls ./debs/clsa-server_*.deb)
+inside getent passwd _clsa >/dev/null
+verify=$(inside systemd-analyze verify --man=no clsa-serve.service \
+    clsa-serve.socket 2>&1) || true
+[ -z "$verify" ] && [ -f "$root/etc/default/clsa-serve" ] || {
+    say "clsa-server: $verify"
+    exit 1
+}
+say "the service and its user are there"
+
+# shellcheck disable=SC2046
 install gcc libc6-dev pkg-config $(cd "$root" && ls ./debs/libclsa-dev_*.deb)
 inside man clsa_model_open | grep clsa_model_close >/dev/null
 inside /debs/tests/compile
 say "the examples compile, shared and static"
 
-inside apt-get purge -y -q clsa clsa-model-tiny libclsa0 libclsa-dev \
+inside apt-get purge -y -q clsa clsa-server clsa-model-tiny libclsa0 libclsa-dev \
     >"$root/remove.log" 2>&1
 rm -rf "$root"/debs "$root"/*.log
 left=$(find "$root" -xdev \( -path "$root/var/log" -o -path "$root/var/lib/apt" \

@@ -85,16 +85,22 @@ static bool is_there(const char *name)
     return model != NULL;
 }
 
-static clsa_session *open_session(const char *policy, const char *prefill)
+static clsa_session_options options_of(const char *policy, const char *prefill)
 {
     clsa_session_options options;
-    clsa_session *s;
-    clsa_error error;
     clsa_session_options_init(&options);
     options.attention = policy;
     options.context = 6000;
     options.prefill_block = 256;
     options.prefill = prefill;
+    return options;
+}
+
+static clsa_session *open_session(const char *policy, const char *prefill)
+{
+    const clsa_session_options options = options_of(policy, prefill);
+    clsa_session *s;
+    clsa_error error;
     ck_assert_msg(clsa_session_open(&s, model, &options, &error) == CLSA_OK,
                   "%s", error.message);
     return s;
@@ -216,6 +222,84 @@ START_TEST(pages)
     clsa_snapshot_free(m);
     ck_assert_uint_gt(clsa_snapshot_bytes(n), shared);
     clsa_snapshot_free(n);
+}
+END_TEST
+
+/* A file in memory. */
+struct bytes {
+    unsigned char data[48 << 20];
+    size_t size, read;
+};
+
+static int write_bytes(void *user, const void *data, size_t size)
+{
+    struct bytes *to = user;
+    if (size > sizeof to->data - to->size)
+        return 1;
+    memcpy(to->data + to->size, data, size);
+    to->size += size;
+    return 0;
+}
+
+static ptrdiff_t read_bytes(void *user, void *data, size_t size)
+{
+    struct bytes *from = user;
+    const size_t left = from->size - from->read;
+    const size_t n = size < left ? size : left;
+    memcpy(data, from->data + from->read, n);
+    from->read += n;
+    return (ptrdiff_t)n;
+}
+
+static int write_nothing(void *user, const void *data, size_t size)
+{
+    (void)user;
+    (void)data;
+    (void)size;
+    return 1;
+}
+
+/* A snapshot as a file: what is read goes on as the session does, which is not
+   touched, at a length in the first page and at one beyond it. */
+static void check_written(const char *policy, size_t length)
+{
+    static struct bytes file;
+    clsa_session *a = open_session(policy, "own"),
+                 *like = open_session(policy, "own"), *b;
+    const clsa_session_options options = options_of(policy, "own");
+    clsa_snapshot *n;
+    clsa_error error;
+    file.size = file.read = 0;
+    for (size_t i = 0; i < length; i += 700)
+        append(a, 0, length - i < 700 ? length - i : 700);
+    append(like, 900, 33);
+    ck_assert_int_eq(clsa_snapshot_take(&n, a, NULL), CLSA_OK);
+    ck_assert_int_eq(clsa_snapshot_write(n, like, write_bytes, &file, NULL),
+                     CLSA_OK);
+    ck_assert_uint_eq(clsa_session_length(like), 33);
+    ck_assert_int_eq(clsa_snapshot_write(n, like, write_nothing, NULL, &error),
+                     CLSA_ERR_IO);
+    clsa_snapshot_free(n);
+    ck_assert_int_eq(
+        clsa_session_read(&b, model, read_bytes, &file, &options, &error),
+        CLSA_OK);
+    ck_assert_uint_eq(file.read, file.size);
+    append(a, 700, 20);
+    append(b, 700, 20);
+    check_same(a, b);
+    clsa_session_close(a);
+    clsa_session_close(b);
+    clsa_session_close(like);
+}
+
+START_TEST(written)
+{
+    if (!is_there("written"))
+        return;
+    for (size_t i = 0; i < sizeof attention / sizeof *attention; i++)
+        if (has_policy(i))
+            check_written(attention[i], 700);
+    check_written("dense", 4500);
 }
 END_TEST
 
@@ -398,6 +482,7 @@ static void add_cases(Suite *suite, const char *name, void (*setup)(void),
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, restored);
     tcase_add_test(tc, restored_logits);
+    tcase_add_test(tc, written);
     tcase_add_test(tc, reused);
     tcase_add_test(tc, together);
     if (all) {

@@ -10,10 +10,10 @@ set -euo pipefail
 folder=$(realpath -m "${1:-build-without}")
 
 build "$folder" --enable-werror --without-onednn --without-hwloc \
-    --without-readline --without-microhttpd \
+    --without-readline --without-microhttpd --without-libcurl \
     --without-check --disable-static CFLAGS=-O1
 linked=$(ldd "$folder/.libs/libclsa.so" "$folder/.libs/clsa" |
-    grep -E 'hwloc|dnnl|microhttpd' || true)
+    grep -E 'hwloc|dnnl|microhttpd|curl' || true)
 [ -z "$linked" ] || fail "linked all the same: $linked"
 [ ! -e "$folder/.libs/libclsa.a" ] || fail "there is a static library"
 tests=(check_refused check_steps tests/symbols.test

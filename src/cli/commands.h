@@ -27,6 +27,7 @@ extern const struct cli_command cli_command_bench_kernels;
 extern const struct cli_command cli_command_bench_machine;
 extern const struct cli_command cli_command_bench_model;
 extern const struct cli_command cli_command_bench_prefill;
+extern const struct cli_command cli_command_bench_serve;
 extern const struct cli_command cli_command_bench_tokenize;
 extern const struct cli_command cli_command_convert;
 extern const struct cli_command cli_command_quantize;

@@ -61,7 +61,7 @@ static void print_values(const struct cli_option *option, const char *start,
 {
     const char *const *level = clsa_simd_levels();
     const char *const *policy = clsa_attention_policies();
-    if (option->kind == CLI_FILE) {
+    if (option->kind == CLI_FILE || option->kind == CLI_FILES) {
         print_file();
         return;
     }

@@ -128,11 +128,13 @@ static const struct cli_option general_options[] = {
     {.kind = CLI_VERSION, .name = "version", .help = "print the version"},
     {0}};
 
+/* An option of a command takes the place of a shared one of its name. */
 static void list_add(struct cli_option_list *list,
                      const struct cli_option *table)
 {
     for (; table->kind != CLI_END && list->count < CLI_MAX_OPTIONS; table++)
-        list->all[list->count++] = table;
+        if (!cli_options_find(list, table->name, strlen(table->name)))
+            list->all[list->count++] = table;
 }
 
 void cli_options_collect(struct cli_option_list *list,
@@ -362,8 +364,11 @@ int cli_options_set(const struct cli_command *command,
             return cli_usage(command, "--%s: the text is empty", option->name);
         return texts_add(place, text);
     case CLI_FILE:
+    case CLI_FILES:
         if (text[0] == '\0')
             return cli_usage(command, "--%s: needs a file name", option->name);
+        if (option->kind == CLI_FILES)
+            return texts_add(place, text);
         *(const char **)place = text;
         return CLI_DONE;
     case CLI_CHOICE:

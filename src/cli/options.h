@@ -22,6 +22,7 @@ enum cli_kind {
     CLI_TEXT,    /* any text; const char * */
     CLI_FILE,    /* the same, not empty */
     CLI_TEXTS,   /* any text, may be repeated; struct cli_texts */
+    CLI_FILES,   /* the same, not empty */
     CLI_CHOICE,  /* one of the words of `argument`; const char * */
     CLI_TYPE,    /* the same in any case, names of types; clsa_type */
     CLI_WEIGHTS, /* the same, and names of mixes; int: clsa_type or clsa_mix */

@@ -13,15 +13,29 @@
 
 struct serve_command {
     struct cli_common common;
+    struct cli_texts models;
     const char *host, *unix_path, *key_file, *alias;
     uint64_t port, max_seqs, max_queue, max_stall, max_choices, max_body;
-    const char *cache;
+    uint64_t queue_timeout, request_timeout, cache_dir_size, keep_alive;
+    const char *cache, *cache_dir;
     bool allow_no_key;
 };
 
 #define AT(member) offsetof(struct serve_command, member)
 
 static const struct cli_option serve_table[] = {
+    {.kind = CLI_FILES,
+     .letter = 'm',
+     .name = "model",
+     .argument = "FILE",
+     .help = "model file, may be given again for more models",
+     .offset = AT(models)},
+    {.kind = CLI_SIZE,
+     .name = "keep-alive",
+     .argument = "SECONDS",
+     .help = "unload a model that nobody asks; default: 0, never",
+     .offset = AT(keep_alive),
+     .max = 31536000},
     {.kind = CLI_TEXT,
      .name = "host",
      .argument = "ADDRESS",
@@ -66,6 +80,18 @@ static const struct cli_option serve_table[] = {
      .offset = AT(max_queue),
      .max = 65536},
     {.kind = CLI_SIZE,
+     .name = "queue-timeout",
+     .argument = "S",
+     .help = "seconds until a request runs; default: any",
+     .offset = AT(queue_timeout),
+     .max = 86400},
+    {.kind = CLI_SIZE,
+     .name = "request-timeout",
+     .argument = "S",
+     .help = "seconds until a request ends; default: any",
+     .offset = AT(request_timeout),
+     .max = 86400},
+    {.kind = CLI_SIZE,
      .name = "max-stall",
      .argument = "MS",
      .help = "ms that streams wait for a prompt; default: 200",
@@ -91,6 +117,18 @@ static const struct cli_option serve_table[] = {
      .argument = "on|off|SIZE",
      .help = "memory for beginnings of prompts; default: on",
      .offset = AT(cache)},
+    {.kind = CLI_FILE,
+     .name = "cache-dir",
+     .argument = "DIR",
+     .help = "folder that keeps them for the next start",
+     .offset = AT(cache_dir)},
+    {.kind = CLI_SIZE,
+     .name = "cache-dir-size",
+     .argument = "SIZE",
+     .help = "bytes of its files at most; default: 4G",
+     .offset = AT(cache_dir_size),
+     .min = 1,
+     .max = (uint64_t)1 << 50},
     {0}};
 
 #ifdef HAVE_MICROHTTPD
@@ -113,8 +151,11 @@ static bool parse_cache(const char *text, uint64_t *size)
 
 static int serve(const struct serve_command *o)
 {
+    const char *standard = cli_model_path(&o->common);
     struct serve_options options = {
-        .model = cli_model_path(&o->common),
+        .models = o->models.count > 0 ? o->models.values : &standard,
+        .model_count = o->models.count > 0 ? o->models.count : 1,
+        .keep_alive = (uint32_t)o->keep_alive,
         .host = o->host,
         .port = (uint32_t)o->port,
         .unix_path = o->unix_path,
@@ -123,15 +164,29 @@ static int serve(const struct serve_command *o)
         .alias = o->alias,
         .max_seqs = (uint32_t)o->max_seqs,
         .max_queue = (uint32_t)o->max_queue,
+        .queue_timeout = (uint32_t)o->queue_timeout,
+        .request_timeout = (uint32_t)o->request_timeout,
         .max_stall = (uint32_t)o->max_stall,
         .max_choices = (uint32_t)o->max_choices,
         .max_body = o->max_body,
+        .cache_dir = o->cache_dir,
+        .cache_dir_size = o->cache_dir_size,
         .say = say,
     };
     clsa_error error;
     if (!parse_cache(o->cache, &options.cache))
         return cli_usage(&cli_command_serve,
                          "--cache: '%s' is not on, off or a size", o->cache);
+    if (options.cache_dir && options.cache == 0)
+        return cli_usage(&cli_command_serve,
+                         "--cache-dir keeps the cache: leave out --cache off");
+    if (options.model_count > SERVE_MODELS_MAX)
+        return cli_usage(&cli_command_serve, "more than %d models",
+                         SERVE_MODELS_MAX);
+    if (options.model_count > 1 && options.alias)
+        return cli_usage(&cli_command_serve,
+                         "--alias is for one model: several have the names of "
+                         "their files");
     cli_model_options(&o->common, &options.model_options);
     options.model_options.on_progress = NULL;
     cli_common_session(&o->common, &options.session_options);
@@ -166,12 +221,15 @@ static int run_serve(int argc, char **argv)
                               .max_stall = 200,
                               .max_choices = 8,
                               .max_body = (uint64_t)16 << 20,
-                              .cache = "on"};
+                              .cache = "on",
+                              .cache_dir_size = (uint64_t)4 << 30};
     int first;
     CLI_TRY(cli_options_parse(&cli_command_serve, argc, argv, &o, &first));
     if (first == 0)
         return CLI_DONE;
-    return serve(&o);
+    const int result = serve(&o);
+    cli_texts_free(&o.models);
+    return result;
 }
 
 const struct cli_command cli_command_serve = {

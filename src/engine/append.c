@@ -101,6 +101,7 @@ static void plan_step(const struct prompt *r, struct clsa_step *step)
         .stores = r->stores,
         .outputs = r->outputs,
         .observer = r->session->observer,
+        .no_logits = r->how->on_state && !r->how->on_logits,
     };
     while (!is_full(r, step)) {
         const size_t i = r->done + step->n;
@@ -212,12 +213,25 @@ void clsa_append_keep_results(const struct clsa_step *step, size_t i)
     memcpy(s->phase_ms, step->phase_ms, sizeof s->phase_ms);
 }
 
+static void tell_output(const struct prompt *r, const struct clsa_step *step,
+                        size_t i)
+{
+    const struct clsa_append_options *how = r->how;
+    const struct clsa_scratch *scratch = step->model->scratch;
+    const uint64_t position = clsa_output(step, i)->position;
+    if (how->on_state)
+        how->on_state(how->user, position,
+                      scratch->norm.x + i * scratch->norm.ldx);
+    if (how->on_logits)
+        how->on_logits(how->user, position,
+                       scratch->logits + i * step->model->net.vocab);
+}
+
 /* The next `count` tokens are read, the outputs of the step have logits. */
 static void finish_tokens(struct prompt *r, const struct clsa_step *step,
                           size_t count)
 {
     struct clsa_session *s = r->session;
-    size_t vocab = s->model->net.vocab;
     memcpy(s->tokens + s->length, r->ids + r->done, count * sizeof *s->tokens);
     s->length += count;
     r->done += count;
@@ -226,13 +240,12 @@ static void finish_tokens(struct prompt *r, const struct clsa_step *step,
     if (step->stage != CLSA_STAGE_ALL && step->stage != CLSA_STAGE_OUTPUTS)
         return;
     for (size_t i = 0; i < step->m; i++) {
-        if (i + 1 < step->m)
+        if (i + 1 < step->m || step->no_logits)
             count_rows(clsa_output(step, i));
-        if (r->how->on_logits)
-            r->how->on_logits(r->how->user, clsa_output(step, i)->position,
-                              s->model->scratch->logits + i * vocab);
+        tell_output(r, step, i);
     }
-    clsa_append_keep_results(step, step->m - 1);
+    if (!step->no_logits)
+        clsa_append_keep_results(step, step->m - 1);
 }
 
 clsa_status clsa_append_stopped(struct clsa_session *session, size_t done,

@@ -351,13 +351,15 @@ static void cap_logits(const struct clsa_pass *p)
                          loop.end - loop.begin, cap);
 }
 
-/* logits [m][vocab] = output matrix . norm(x) */
+/* logits [m][vocab] = output matrix . norm(x), which stays in scratch->norm */
 static void make_logits(const struct clsa_pass *p)
 {
     const struct clsa_network *net = p->net;
     struct clsa_scratch *s = p->model->scratch;
     const struct clsa_act input = clsa_activations(p, &s->norm, net->hidden);
     clsa_norm(p, &input, net->output_norm, ANY_BLOCKS(&net->output));
+    if (p->step->no_logits)
+        return;
     struct products products = {.count = 0};
     add_product(&products, &net->output, s->logits);
     multiply(p, &products, &input, CLSA_OP_LOGITS);

@@ -119,6 +119,13 @@ clsa_status clsa_stream_transfer(struct clsa_stream *stream, void *data,
 clsa_status clsa_stream_damaged(const struct clsa_stream *stream);
 bool clsa_stream_writes(const struct clsa_stream *stream);
 
+/* For writing a snapshot: let a copy of a session that it could be restored in
+   have its state. The stores stay those of the snapshot; `tails` receives where
+   the last rows of each cache are. */
+clsa_status clsa_snapshot_show(const clsa_snapshot *snapshot,
+                               struct clsa_session *state,
+                               unsigned char *const **tails, clsa_error *error);
+
 /* Make `count` output_sets if they are missing. */
 clsa_status clsa_session_open_outputs(struct clsa_session *session,
                                       size_t count, clsa_error *error);

@@ -52,6 +52,8 @@ struct clsa_stream {
     clsa_write_fn write; /* or */
     clsa_read_fn read;
     void *user;
+    unsigned char *const *tails; /* of a snapshot: where the rows after the full
+                                    pages of each cache are, or NULL */
     FILE *file; /* ends with the session; NULL: functions of the caller */
     const char *path;
     XXH3_state_t *hash;
@@ -157,6 +159,16 @@ static clsa_status transfer_cache(struct clsa_stream *s,
     return CLSA_OK;
 }
 
+/* The same of a snapshot, whose last rows are packed in this order. */
+static clsa_status write_shared(struct clsa_stream *s, struct clsa_cache *cache,
+                                unsigned char *tail, uint64_t length)
+{
+    struct clsa_cache whole = *cache;
+    whole.length = length;
+    CLSA_TRY(transfer_cache(s, cache, cache->length));
+    return clsa_stream_transfer(s, tail, clsa_cache_tail_bytes(&whole));
+}
+
 static clsa_status transfer_stores(struct clsa_stream *s,
                                    struct clsa_session *ses, uint64_t length)
 {
@@ -169,6 +181,8 @@ static clsa_status transfer_stores(struct clsa_stream *s,
                                           store->state.bytes));
             if (!s->write)
                 store->state.end = length;
+        } else if (s->tails) {
+            CLSA_TRY(write_shared(s, &store->cache, s->tails[i], length));
         } else if (!clsa_session_evicts(ses)) {
             CLSA_TRY(transfer_cache(s, &store->cache, length));
             if (!s->write)
@@ -293,6 +307,18 @@ clsa_status clsa_session_write(const clsa_session *session, clsa_write_fn write,
     struct clsa_stream s = {
         .write = write, .user = user, .path = "stream", .error = error};
     return write_stream(&s, session);
+}
+
+clsa_status clsa_snapshot_write(const clsa_snapshot *snapshot,
+                                const clsa_session *like, clsa_write_fn write,
+                                void *user, clsa_error *error)
+{
+    struct clsa_session state;
+    struct clsa_stream s = {
+        .write = write, .user = user, .path = "stream", .error = error};
+    clsa_session_assign(&state, like);
+    CLSA_TRY(clsa_snapshot_show(snapshot, &state, &s.tails, error));
+    return write_stream(&s, &state);
 }
 
 static int write_file(void *user, const void *data, size_t size)

@@ -191,12 +191,19 @@ static clsa_status check_restore(const struct clsa_session *s,
     return CLSA_OK;
 }
 
-/* Rows that its working set has no room for: another policy read them. */
+/* Not if its working set has no room for the rows: another policy read them. */
+static bool has_logits_for(const struct clsa_snapshot *n,
+                           const struct clsa_session *s)
+{
+    const bool dense = clsa_policy_is_dense(&s->policy);
+    return n->logits && dense == !n->last_rows &&
+           (dense || n->last_count <= clsa_session_slots(s)) && !s->layer_rows;
+}
+
 static void restore_last(struct clsa_session *s, const struct clsa_snapshot *n)
 {
     const bool dense = clsa_policy_is_dense(&s->policy);
-    if (!n->logits || dense != !n->last_rows ||
-        (!dense && n->last_count > clsa_session_slots(s)) || s->layer_rows)
+    if (!has_logits_for(n, s))
         return;
     memcpy(s->logits, n->logits, s->model->net.vocab * sizeof *s->logits);
     s->has_logits = true;
@@ -228,5 +235,21 @@ clsa_status clsa_session_restore(clsa_session *session,
            (size_t)snapshot->length * sizeof *session->tokens);
     session->length = snapshot->length;
     restore_last(session, snapshot);
+    return CLSA_OK;
+}
+
+clsa_status clsa_snapshot_show(const clsa_snapshot *snapshot,
+                               struct clsa_session *state,
+                               unsigned char *const **tails, clsa_error *error)
+{
+    CLSA_TRY(check_restore(state, snapshot, error));
+    state->stores = snapshot->stores;
+    state->tokens = snapshot->tokens;
+    state->length = snapshot->length;
+    state->has_logits = has_logits_for(snapshot, state);
+    state->logits = snapshot->logits;
+    state->last_rows = state->has_logits ? snapshot->last_rows : NULL;
+    state->last_count = snapshot->last_count;
+    *tails = snapshot->tails;
     return CLSA_OK;
 }

@@ -74,6 +74,7 @@ struct clsa_step {
     size_t *output;                /* [m] numbers of tokens, ascending */
     /* Up to the last store, and from there on. */
     struct clsa_backend *stores, *outputs;
+    bool no_logits; /* outputs end with the last norm */
     /* A policy looks at the queries of layers, which are not scaled then. */
     bool shows_queries;
     bool early; /* all tokens are outputs, and select in all layers */

@@ -40,15 +40,24 @@ static void take_token(struct serve_engine *e, struct serve_choice *c,
                        int32_t id, const float *logits)
 {
     struct serve_request *r = c->request;
+    struct serve_counts *counts = &e->server->counts;
+    const double now = serve_seconds();
+    if (c->first == 0)
+        c->first = now;
+    else
+        serve_histogram_add(&counts->gap, now - c->last);
+    c->last = now;
     if (is_end(e, id) && !r->params.ignore_eos) {
         serve_choice_end(c, "stop");
         return;
     }
-    if (r->first == 0)
-        r->first = serve_seconds();
+    if (r->first == 0) {
+        r->first = now;
+        serve_histogram_add(&counts->first, now - r->arrived);
+    }
     c->ids[c->length++] = id;
     c->generated++;
-    atomic_fetch_add(&e->server->counts.generated_tokens, 1);
+    atomic_fetch_add(&counts->generated_tokens, 1);
     serve_choice_take(c, id, logits);
     if (c->generated >= c->limit)
         serve_choice_end(c, "length");
@@ -170,7 +179,6 @@ static size_t piece(const struct serve_engine *e, const struct serve_choice *c,
 static void finish_piece(struct serve_engine *e, struct serve_choice *c,
                          size_t n)
 {
-    c->read += n;
     atomic_fetch_add(&e->server->counts.prompt_tokens, n);
     if (c->read == c->branch ||
         (c->read % SERVE_PAGE == 0 && c->read < c->length) ||
@@ -179,6 +187,31 @@ static void finish_piece(struct serve_engine *e, struct serve_choice *c,
     if (c->read < c->length)
         return;
     c->state = SERVE_DECODING;
+    if (!c->sum)
+        return;
+    c->finish = "stop";
+    serve_schedule_leave(e, c);
+}
+
+/* Read n tokens; if memory is short in the middle of them, the rest. */
+static clsa_status append_piece(struct serve_engine *e, struct serve_choice *c,
+                                size_t n, clsa_error *error)
+{
+    const size_t end = c->read + n;
+    uint8_t mask[PIECE_MOST + SERVE_PIECE_MIN];
+    clsa_status status;
+    atomic_store(&c->request->busy, c->session);
+    do {
+        clsa_append_options how = {.want = end == c->length ? CLSA_WANT_LAST
+                                                            : CLSA_WANT_NONE};
+        if (c->sum)
+            serve_embed_want(c, end - c->read, mask, &how);
+        status = clsa_session_append(c->session, c->ids + c->read,
+                                     end - c->read, &how, error);
+        c->read = (size_t)clsa_session_length(c->session);
+    } while (status == CLSA_ERR_MEMORY && serve_cache_evict(e->cache));
+    atomic_store(&c->request->busy, NULL);
+    return status;
 }
 
 /* A piece of somebody's prompt; false: nobody reads. */
@@ -186,19 +219,11 @@ static bool read_piece(struct serve_engine *e, size_t decoding)
 {
     struct serve_choice *c = serve_schedule_reader(e);
     clsa_error error;
-    clsa_status status;
     if (!c)
         return false;
     const size_t n = piece(e, c, quantum(e, decoding));
-    const clsa_append_options how = {
-        .want = c->read + n == c->length ? CLSA_WANT_LAST : CLSA_WANT_NONE};
     const double start = serve_seconds();
-    atomic_store(&c->request->busy, c->session);
-    do
-        status =
-            clsa_session_append(c->session, c->ids + c->read, n, &how, &error);
-    while (status == CLSA_ERR_MEMORY && serve_cache_evict(e->cache));
-    atomic_store(&c->request->busy, NULL);
+    const clsa_status status = append_piece(e, c, n, &error);
     if (status == CLSA_ERR_STOPPED || /* and is dropped, or comes again */
         (status == CLSA_ERR_MEMORY && serve_schedule_preempt(e)))
         return true;
@@ -218,37 +243,19 @@ static bool read_piece(struct serve_engine *e, size_t decoding)
 /* --------------------------------------------------------------------- thread
  */
 
-/* Names that clients can use: of the file, without folder and ending. */
-static void set_name(struct serve *s)
-{
-    const char *slash = strrchr(s->options->model, '/');
-    const char *from = slash ? slash + 1 : s->options->model;
-    if (s->options->alias) {
-        snprintf(s->name, sizeof s->name, "%s", s->options->alias);
-        return;
-    }
-    snprintf(s->name, sizeof s->name, "%s", from);
-    char *end = strstr(s->name, ".gguf");
-    if (end && end > s->name)
-        *end = '\0';
-}
-
-static bool load(struct serve_engine *e)
+/* Before the end the cache goes to the disk, a file at a time: a second signal
+   is seen between two. False: there is nothing to do. */
+static bool save(struct serve_engine *e)
 {
     struct serve *s = e->server;
-    const char *prefill = s->options->session_options.prefill;
-    if (clsa_model_open(&e->model, s->options->model,
-                        &s->options->model_options, &s->error))
+    if (atomic_load(&s->phase) != SERVE_DRAINING || e->running_count > 0 ||
+        e->waiting)
         return false;
-    clsa_model_get_info(e->model, &s->info, sizeof s->info);
-    if (!serve_sessions_open(e))
-        return false;
-    s->model = e->model;
-    s->context = clsa_session_context(e->spare[0]);
-    s->exact = prefill &&
-               (strcmp(prefill, "own") == 0 || strcmp(prefill, "native") == 0);
-    set_name(s);
-    return true;
+    if (serve_sessions_save(e))
+        return true;
+    if (!atomic_exchange(&s->saved, true))
+        serve_queue_wake(&s->ready);
+    return false;
 }
 
 static void run(struct serve_engine *e)
@@ -257,8 +264,8 @@ static void run(struct serve_engine *e)
     while (atomic_load(&s->phase) != SERVE_STOPPED) {
         serve_schedule(e);
         const size_t decoding = decode(e);
-        if (!read_piece(e, decoding) && decoding == 0)
-            serve_queue_wait(&s->inbox);
+        if (!read_piece(e, decoding) && decoding == 0 && !save(e))
+            serve_queue_wait(&s->inbox, serve_models_rest(e));
     }
     for (size_t i = 0; i < e->running_count; i++)
         atomic_store(&e->running[i]->request->cancelled, true);
@@ -272,7 +279,7 @@ void *serve_engine_run(void *server)
     struct serve_engine e = {.server = server};
     struct serve *s = server;
     int loading = SERVE_LOADING;
-    if (load(&e)) {
+    if (serve_models_open(&e)) {
         serve_schedule(&e); /* counts */
         if (atomic_compare_exchange_strong(&s->phase, &loading, SERVE_READY))
             serve_queue_wake(&s->ready);
@@ -280,8 +287,8 @@ void *serve_engine_run(void *server)
     } else {
         atomic_store(&s->phase, SERVE_STOPPED);
     }
-    if (e.cache)
-        serve_sessions_close(&e);
+    serve_sessions_close(&e);
+    serve_disk_close(e.disk);
     atomic_store(&s->phase, SERVE_STOPPED);
     serve_queue_wake(&s->ready);
     serve_queue_wake(&s->parse);

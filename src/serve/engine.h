@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * engine: the state of the engine thread. schedule.c decides who runs,
- * engine.c loads the model and runs steps, sessions.c owns sessions and the
- * prefix cache.
+ * engine: the state of the engine thread. schedule.c decides who runs, models.c
+ * which model is in memory, engine.c runs steps, sessions.c owns sessions and
+ * the prefix cache.
  */
 #ifndef CLSA_SERVE_ENGINE_H
 #define CLSA_SERVE_ENGINE_H
 
 #include "src/serve/cache.h"
+#include "src/serve/disk.h"
 #include "src/serve/server.h"
 
 #define SERVE_SEQS_MAX 64
@@ -21,10 +22,15 @@
 
 struct serve_engine {
     struct serve *server;
-    clsa_model *model;
+    clsa_model *model;            /* in memory, or NULL */
+    const struct serve_model *of; /* what it is for clients, or NULL */
+    bool turn_over; /* others have waited long enough: nobody is admitted */
+    double worked;  /* when somebody ran or waited, the last time */
     clsa_session *spare[SERVE_SEQS_MAX]; /* empty ones */
     size_t spare_count, session_count;
+    clsa_session *like; /* any of the sessions */
     struct serve_cache *cache;
+    struct serve_disk *disk;      /* what outlives the server, or NULL */
     bool snapshots;               /* the policy allows them */
     struct serve_choice *waiting; /* in order of arrival */
     struct serve_choice *running[SERVE_SEQS_MAX];
@@ -35,9 +41,27 @@ struct serve_engine {
     double step_ms;    /* of a decoding step */
 };
 
+/* --------------------------------------------------------------- models.c */
+
+/* Look at all models; the first one stays in memory. False: server->error says
+   why. */
+bool serve_models_open(struct serve_engine *e);
+
+/* Write the cache if it outlives the server, and give the memory back. */
+void serve_models_unload(struct serve_engine *e);
+
+/* See to it that a model is there for those that wait, if nobody runs. False:
+   it could not be, and those have failed. */
+bool serve_models_choose(struct serve_engine *e);
+
+/* Unload what nobody has asked for; ms until then, -1: for ever. */
+int serve_models_rest(struct serve_engine *e);
+
 /* ------------------------------------------------------------- sessions.c */
 
-bool serve_sessions_open(struct serve_engine *e);
+/* For the model in memory; the disk is opened once. False: `error` says why. */
+bool serve_sessions_open(struct serve_engine *e, clsa_error *error);
+/* Everything but the disk. */
 void serve_sessions_close(struct serve_engine *e);
 
 /* Tokens of the choice that are in the cache: *most is how many, *branch where
@@ -61,6 +85,10 @@ void serve_sessions_keep(struct serve_engine *e, struct serve_choice *c);
 
 /* Whether `bytes` more would fit, after others of the cache are dropped. */
 bool serve_sessions_make_room(struct serve_engine *e, uint64_t bytes);
+
+/* Write a snapshot of the cache to the disk and drop it; false: there is none,
+   or no disk. */
+bool serve_sessions_save(struct serve_engine *e);
 
 /* Update the counts for /metrics. */
 void serve_sessions_count(struct serve_engine *e);

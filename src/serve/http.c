@@ -17,145 +17,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "src/serve/dialect.h"
 #include "src/serve/http.h"
 #include "src/serve/log.h"
 #include "src/serve/notify.h"
-
-#define BLOCK ((size_t)32 << 10) /* bytes of an answer at once */
-
-/* -------------------------------------------------------------------- replies
- */
-
-enum MHD_Result serve_reply(struct serve_call *call, int status,
-                            const char *type, const char *text, size_t size,
-                            const char *header, const char *value)
-{
-    struct MHD_Response *response = MHD_create_response_from_buffer(
-        size, (void *)(uintptr_t)text, MHD_RESPMEM_MUST_COPY);
-    if (!response)
-        return MHD_NO;
-    MHD_add_response_header(response, "Content-Type", type);
-    MHD_add_response_header(response, "Cache-Control", "no-store");
-    if (header)
-        MHD_add_response_header(response, header, value);
-    if (call->request)
-        MHD_add_response_header(response, "x-request-id", call->request->id);
-    const enum MHD_Result result =
-        MHD_queue_response(call->connection->mhd, (unsigned)status, response);
-    MHD_destroy_response(response);
-    call->answered = true;
-    call->status = status;
-    call->progress = serve_seconds();
-    return result;
-}
-
-enum MHD_Result serve_reply_error(struct serve_call *call, int status,
-                                  const char *type, const char *message)
-{
-    char *json = serve_error_json(message, type, NULL, NULL, NULL);
-    if (!json)
-        return MHD_NO;
-    const enum MHD_Result result = serve_reply(call, status, "application/json",
-                                               json, strlen(json), NULL, NULL);
-    free(json);
-    return result;
-}
-
-void serve_call_suspend(struct serve_call *call)
-{
-    call->suspended = true;
-    MHD_suspend_connection(call->connection->mhd);
-}
-
-static void resume(struct serve_call *call)
-{
-    if (!call->suspended)
-        return;
-    call->suspended = false;
-    MHD_resume_connection(call->connection->mhd);
-}
-
-/* --------------------------------------------------------------------- streams
- */
-
-/* Up to `most` bytes of what waits; *finished: there will be no more. */
-static size_t take_output(struct serve_call *call, char *buffer, size_t most,
-                          bool *finished)
-{
-    struct serve_request *r = call->request;
-    pthread_mutex_lock(&r->lock);
-    const size_t n = r->out.size < most ? r->out.size : most;
-    if (n > 0) {
-        memcpy(buffer, r->out.data, n);
-        serve_text_drop(&r->out, n);
-    }
-    const bool room = r->full && r->out.size <= SERVE_OUT_MAX / 2;
-    if (room)
-        r->full = false;
-    *finished = r->finished && n == 0;
-    pthread_mutex_unlock(&r->lock);
-    if (room)
-        serve_queue_wake(&r->server->inbox);
-    return n;
-}
-
-static ssize_t read_stream(void *user, uint64_t at, char *buffer, size_t most)
-{
-    struct serve_call *call = user;
-    bool finished;
-    (void)at;
-    if (call->gone)
-        return MHD_CONTENT_READER_END_WITH_ERROR;
-    const size_t n = take_output(call, buffer, most, &finished);
-    if (n > 0) {
-        call->progress = serve_seconds();
-        return (ssize_t)n;
-    }
-    if (finished)
-        return MHD_CONTENT_READER_END_OF_STREAM;
-    serve_call_suspend(call);
-    return 0;
-}
-
-static enum MHD_Result reply_stream(struct serve_call *call)
-{
-    struct MHD_Response *response = MHD_create_response_from_callback(
-        MHD_SIZE_UNKNOWN, BLOCK, read_stream, call, NULL);
-    if (!response)
-        return MHD_NO;
-    MHD_add_response_header(response, "Content-Type",
-                            "text/event-stream; charset=utf-8");
-    MHD_add_response_header(response, "Cache-Control", "no-store");
-    MHD_add_response_header(response, "X-Accel-Buffering", "no");
-    MHD_add_response_header(response, "x-request-id", call->request->id);
-    const enum MHD_Result result =
-        MHD_queue_response(call->connection->mhd, 200, response);
-    MHD_destroy_response(response);
-    call->answered = true;
-    call->status = 200;
-    call->progress = serve_seconds();
-    return result;
-}
-
-enum MHD_Result serve_call_answer(struct serve_call *call)
-{
-    struct serve_request *r = call->request;
-    if (call->gone)
-        return MHD_NO;
-    pthread_mutex_lock(&r->lock);
-    const bool streams = r->streams && r->status == 200;
-    const bool finished = r->finished;
-    const int status = r->out.failed || r->status == 0 ? 500 : r->status;
-    pthread_mutex_unlock(&r->lock);
-    if (streams)
-        return reply_stream(call);
-    if (finished)
-        return serve_reply(call, status, "application/json",
-                           r->out.data ? r->out.data : "", r->out.size,
-                           status == 503 ? "Retry-After" : NULL, "1");
-    serve_call_suspend(call);
-    return MHD_YES;
-}
 
 /* ----------------------------------------------------------------------- calls
  */
@@ -243,7 +108,9 @@ static void on_completed(void *user, struct MHD_Connection *mhd, void **context,
     if (!call)
         return;
     struct serve_connection *c = call->connection;
-    serve_log_call(call, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
+    const bool whole = code == MHD_REQUEST_TERMINATED_COMPLETED_OK;
+    serve_log_call(call, whole);
+    serve_route_count(call, whole ? call->status : 499);
     if (call->request) {
         call->request->connection = NULL;
         serve_request_cancel(call->request); /* it has ended, or must */
@@ -319,7 +186,7 @@ static void leave(struct serve_connection *c)
     c->call->gone = true;
     if (c->call->request)
         serve_request_cancel(c->call->request);
-    resume(c->call);
+    serve_call_resume(c->call);
 }
 
 static void on_event(struct serve_connection *c, uint32_t events)
@@ -354,17 +221,39 @@ static void check_stream(struct serve_connection *c, double now)
         return;
     pthread_mutex_lock(&r->lock);
     stalled = (r->out.size > 0 || !r->streams) && !call->suspended;
-    if (r->streams && !r->finished && r->out.size == 0) {
+    if (r->streams && !r->finished && r->out.size == 0 &&
+        serve_dialect_of(r->kind)->mark) { /* others know no comments */
         serve_text_print(&r->out, ": ping\n\n");
         ping = true;
     }
     pthread_mutex_unlock(&r->lock);
     if (ping)
-        resume(call);
+        serve_call_resume(call);
     else if (stalled && now - call->progress > SERVE_STALL_TIME) {
         leave(c);
         shutdown(c->fd, SHUT_RDWR);
     }
+}
+
+/* Limits of time that the operator has set. */
+static void check_age(struct serve_connection *c, double now)
+{
+    const struct serve_options *o = c->http->server->options;
+    struct serve_request *r = c->call ? c->call->request : NULL;
+    if (!r || atomic_load(&r->cancelled))
+        return;
+    const double age = now - r->arrived;
+    const bool waits = o->queue_timeout > 0 && !atomic_load(&r->began) &&
+                       age > o->queue_timeout;
+    if (!waits && (o->request_timeout == 0 || age <= o->request_timeout))
+        return;
+    serve_request_fail(r, 504, "timeout_error", NULL,
+                       waits ? "queue_timeout" : "request_timeout",
+                       waits ? "no place was free for %u seconds"
+                             : "the answer took more than %u seconds",
+                       waits ? o->queue_timeout : o->request_timeout);
+    atomic_store(&r->late, true);
+    serve_request_cancel(r);
 }
 
 static void check_deadlines(struct serve_http *http)
@@ -379,8 +268,10 @@ static void check_deadlines(struct serve_http *http)
             (c->wait == SERVE_WAIT_BODY &&
              waited > SERVE_BODY_TIME + (double)(body >> 16)))
             expire(c);
-        else if (c->wait == SERVE_WAIT_ANSWER)
+        else if (c->wait == SERVE_WAIT_ANSWER) {
+            check_age(c, now);
             check_stream(c, now);
+        }
     }
 }
 
@@ -397,7 +288,7 @@ static void take_ready(struct serve_http *http)
                                                       ready));
         next = link->next;
         if (r->connection)
-            resume(r->connection);
+            serve_call_resume(r->connection);
         serve_request_release(r);
     }
 }
@@ -405,12 +296,15 @@ static void take_ready(struct serve_http *http)
 static void drain(struct serve_http *http)
 {
     int ready = SERVE_READY, loading = SERVE_LOADING;
-    atomic_int *phase = &http->server->phase;
-    if (!atomic_compare_exchange_strong(phase, &ready, SERVE_DRAINING) &&
-        !atomic_compare_exchange_strong(phase, &loading, SERVE_DRAINING)) {
+    struct serve *s = http->server;
+    if (atomic_compare_exchange_strong(&s->phase, &loading, SERVE_DRAINING)) {
+        atomic_store(&s->saved, true); /* there is nothing yet */
+    } else if (!atomic_compare_exchange_strong(&s->phase, &ready,
+                                               SERVE_DRAINING)) {
         http->stops = true;
         return;
     }
+    serve_queue_wake(&s->inbox);
     serve_notify("STOPPING=1");
     http->server->options->say("stopping: what was asked for is answered");
     for (size_t i = 0; i < http->listener_count; i++)
@@ -491,7 +385,8 @@ static bool goes_on(const struct serve_http *http)
     if (http->stops || phase == SERVE_STOPPED)
         return false;
     return phase != SERVE_DRAINING || http->calls > 0 ||
-           atomic_load(&http->server->pending) > 0;
+           atomic_load(&http->server->pending) > 0 ||
+           !atomic_load(&http->server->saved);
 }
 
 static void loop(struct serve_http *http)

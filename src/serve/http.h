@@ -34,6 +34,15 @@ struct serve_listener {
     bool is_local; /* a unix socket: permissions of files guard it */
 };
 
+/* Answers of a route with a status. */
+struct serve_tally {
+    const char *route;
+    int status;
+    unsigned long long count;
+};
+
+#define SERVE_TALLIES 256
+
 struct serve_http {
     struct serve *server;
     struct serve_listener listeners[SERVE_LISTENERS];
@@ -43,6 +52,8 @@ struct serve_http {
     unsigned connection_count;
     size_t calls; /* requests that are being answered */
     struct serve_keys keys;
+    struct serve_tally tallies[SERVE_TALLIES];
+    size_t tally_count;
     bool stops;   /* a second signal came */
     bool told;    /* that it is ready */
     int watchdog; /* ms, or 0 */
@@ -96,12 +107,18 @@ enum MHD_Result serve_route_head(struct serve_call *call, const char *url);
 /* All of it has come. */
 enum MHD_Result serve_route_body(struct serve_call *call);
 
-/* ---------------------------------------------------------------- http.c */
+/* It is over, with a status. */
+void serve_route_count(const struct serve_call *call, int status);
+
+/* --------------------------------------------------------------- reply.c */
 
 /* Answer a call. `json` is copied; extra header, or NULL. */
 enum MHD_Result serve_reply(struct serve_call *call, int status,
                             const char *type, const char *text, size_t size,
                             const char *header, const char *value);
+
+/* Whether a path is ollama's, with errors in its words. */
+bool serve_is_ollama(const char *path);
 
 /* Answer with an error object. */
 enum MHD_Result serve_reply_error(struct serve_call *call, int status,
@@ -109,9 +126,12 @@ enum MHD_Result serve_reply_error(struct serve_call *call, int status,
 
 /* Let the connection wait until its request has something. */
 void serve_call_suspend(struct serve_call *call);
+void serve_call_resume(struct serve_call *call);
 
 /* Answer with what the request has, or wait for it. */
 enum MHD_Result serve_call_answer(struct serve_call *call);
+
+/* ---------------------------------------------------------------- http.c */
 
 /* Serve until told to stop. */
 bool serve_http_run(struct serve_http *http, clsa_error *error);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/serve/dialect.h"
 #include "src/serve/server.h"
 
 enum type { REAL, UINT32, SIZE, SEED, FLAG };
@@ -42,6 +43,7 @@ static const struct field fields[] = {
     {"dry_penalty_last_n", UINT32, 0, 4294967295.0, AT(filters.dry_last)},
     {"max_tokens", SIZE, 1, 2147483647.0, AT(max_tokens)},
     {"max_completion_tokens", SIZE, 1, 2147483647.0, AT(max_tokens)},
+    {"num_predict", SIZE, 1, 2147483647.0, AT(max_tokens)},
     {"n_predict", SIZE, 1, 2147483647.0, AT(max_tokens)},
     {"n", UINT32, 1, 128, AT(n)},
     {"stream", FLAG, 0, 0, AT(stream)},
@@ -56,20 +58,16 @@ static const char *const unknown[] = {
     "suffix",          "mirostat",       "prediction",  "images",
     "best_of",         "use_beam_search"};
 
-static bool refuse(struct serve_request *r, const char *param,
-                   const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static bool refuse(struct serve_request *r, const char *param,
-                   const char *format, ...)
+bool serve_refuse(struct serve_request *request, const char *param,
+                  const char *format, ...)
 {
     char why[400];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(why, sizeof why, format, arguments);
     va_end(arguments);
-    serve_request_fail(r, 400, "invalid_request_error", param, NULL, "%s: %s",
-                       param, why);
+    serve_request_fail(request, 400, "invalid_request_error", param, NULL,
+                       "%s: %s", param, why);
     return false;
 }
 
@@ -78,25 +76,25 @@ static bool store(struct serve_request *r, const struct field *f, json_t *value)
     void *place = (char *)&r->params + f->offset;
     if (f->type == FLAG) {
         if (!json_is_boolean(value))
-            return refuse(r, f->name, "use true or false");
+            return serve_refuse(r, f->name, "use true or false");
         *(bool *)place = json_is_true(value);
         return true;
     }
     if (f->type == SEED) {
         if (!json_is_integer(value))
-            return refuse(r, f->name, "use an integer of 64 bits");
+            return serve_refuse(r, f->name, "use an integer of 64 bits");
         *(uint64_t *)place = (uint64_t)json_integer_value(value);
         r->params.seed_given = true;
         return true;
     }
     const double x = json_number_value(value);
     if (f->type == REAL ? !json_is_number(value) : !json_is_integer(value))
-        return refuse(r, f->name, "use %s from %.10g to %.10g",
-                      f->type == REAL ? "a number" : "an integer", f->low,
-                      f->high);
+        return serve_refuse(r, f->name, "use %s from %.10g to %.10g",
+                            f->type == REAL ? "a number" : "an integer", f->low,
+                            f->high);
     if (!(x >= f->low && x <= f->high))
-        return refuse(r, f->name, "%.10g is not from %.10g to %.10g", x, f->low,
-                      f->high);
+        return serve_refuse(r, f->name, "%.10g is not from %.10g to %.10g", x,
+                            f->low, f->high);
     if (f->type == REAL)
         *(float *)place = (float)x;
     else if (f->type == UINT32)
@@ -128,8 +126,9 @@ static bool read_fields(struct serve_request *r, json_t *body)
         if (fields[i].offset != AT(max_tokens))
             continue;
         if (r->params.max_given && before != r->params.max_tokens)
-            return refuse(r, fields[i].name,
-                          "max_tokens and its newer name differ: give one");
+            return serve_refuse(
+                r, fields[i].name,
+                "max_tokens and its newer name differ: give one");
         r->params.max_given = true;
     }
     return true;
@@ -141,12 +140,13 @@ static bool add_stop(struct serve_request *r, json_t *value)
 {
     struct serve_params *p = &r->params;
     if (!json_is_string(value) || json_string_length(value) > SERVE_STOP_MAX)
-        return refuse(r, "stop", "use a text of at most %d bytes, or a list",
-                      SERVE_STOP_MAX);
+        return serve_refuse(r, "stop",
+                            "use a text of at most %d bytes, or a list",
+                            SERVE_STOP_MAX);
     if (json_string_length(value) == 0)
         return true;
     if (p->stop_count == SERVE_STOPS)
-        return refuse(r, "stop", "give at most %d texts", SERVE_STOPS);
+        return serve_refuse(r, "stop", "give at most %d texts", SERVE_STOPS);
     p->stops[p->stop_count] = strdup(json_string_value(value));
     return p->stops[p->stop_count++] != NULL;
 }
@@ -169,19 +169,19 @@ static bool add_bias(struct serve_request *r, const char *name, json_t *value)
     char *end;
     const unsigned long id = strtoul(name, &end, 10);
     const double bias = json_number_value(value);
-    if (*name < '0' || *name > '9' || *end != '\0' ||
-        id >= r->server->info.vocab)
-        return refuse(r, "logit_bias",
-                      "'%.40s' is not the id of a token (0 to "
-                      "%u)",
-                      name, r->server->info.vocab - 1);
+    if (*name < '0' || *name > '9' || *end != '\0' || id >= r->of->info.vocab)
+        return serve_refuse(r, "logit_bias",
+                            "'%.40s' is not the id of a token (0 to "
+                            "%u)",
+                            name, r->of->info.vocab - 1);
     if (!json_is_number(value) || !(bias >= -100 && bias <= 100))
-        return refuse(r, "logit_bias",
-                      "token %lu: use a number from -100 to "
-                      "100",
-                      id);
+        return serve_refuse(r, "logit_bias",
+                            "token %lu: use a number from -100 to "
+                            "100",
+                            id);
     if (p->filters.bias_count == SERVE_BIASES)
-        return refuse(r, "logit_bias", "give at most %d tokens", SERVE_BIASES);
+        return serve_refuse(r, "logit_bias", "give at most %d tokens",
+                            SERVE_BIASES);
     p->biases[p->filters.bias_count++] =
         (clsa_logit_bias){(int32_t)id, bias <= -100 ? -INFINITY : (float)bias};
     return true;
@@ -194,7 +194,8 @@ static bool read_biases(struct serve_request *r, json_t *value)
     if (!value || json_is_null(value))
         return true;
     if (!json_is_object(value))
-        return refuse(r, "logit_bias", "use an object from ids to numbers");
+        return serve_refuse(r, "logit_bias",
+                            "use an object from ids to numbers");
     json_object_foreach(value, name,
                         bias) if (!add_bias(r, name, bias)) return false;
     return true;
@@ -205,28 +206,28 @@ static bool read_biases(struct serve_request *r, json_t *value)
 /* Of a chat: true and top_logprobs; of a completion: a number. */
 static bool read_logprobs(struct serve_request *r, json_t *body)
 {
+    const bool flag = r->kind != SERVE_COMPLETION && r->kind != SERVE_LLAMA;
     json_t *value = json_object_get(body, "logprobs");
     json_t *top = json_object_get(body, "top_logprobs");
-    json_t *number = r->kind == SERVE_CHAT ? top : value;
-    const char *name = r->kind == SERVE_CHAT ? "top_logprobs" : "logprobs";
-    const bool wanted = r->kind == SERVE_CHAT ? json_is_true(value)
-                                              : value && !json_is_null(value);
+    json_t *number = flag ? top : value;
+    const char *name = flag ? "top_logprobs" : "logprobs";
+    const bool wanted =
+        flag ? json_is_true(value) : value && !json_is_null(value);
     r->params.logprobs = wanted ? 0 : -1;
-    if (r->kind == SERVE_CHAT && value && !json_is_boolean(value) &&
-        !json_is_null(value))
-        return refuse(r, "logprobs", "use true or false");
+    if (flag && value && !json_is_boolean(value) && !json_is_null(value))
+        return serve_refuse(r, "logprobs", "use true or false");
     if (!number || json_is_null(number) || json_is_boolean(number))
         return true;
     if (!json_is_integer(number) || json_integer_value(number) < 0 ||
         json_integer_value(number) > SERVE_BEST)
-        return refuse(r, name, "use an integer from 0 to %d", SERVE_BEST);
+        return serve_refuse(r, name, "use an integer from 0 to %d", SERVE_BEST);
     if (!wanted)
-        return refuse(r, name, "needs \"logprobs\": true");
+        return serve_refuse(r, name, "needs \"logprobs\": true");
     r->params.logprobs = (int)json_integer_value(number);
     return true;
 }
 
-static bool asks_nothing(const json_t *value)
+bool serve_asks_nothing(const json_t *value)
 {
     return !value || json_is_null(value) || json_is_false(value) ||
            (json_is_array(value) && json_array_size(value) == 0) ||
@@ -252,10 +253,11 @@ static bool refuse_unknown(struct serve_request *r, json_t *body)
     const bool no_tools = choice && strcmp(choice, "none") == 0;
     for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
         json_t *value = json_object_get(body, unknown[i]);
-        if (asks_nothing(value) || is_plain(r, unknown[i], value) ||
+        if (serve_asks_nothing(value) || is_plain(r, unknown[i], value) ||
             (no_tools && strcmp(unknown[i], "tools") == 0))
             continue;
-        return refuse(r, unknown[i], "this server does not support it yet");
+        return serve_refuse(r, unknown[i],
+                            "this server does not support it yet");
     }
     return true;
 }
@@ -265,14 +267,14 @@ static bool read_stream(struct serve_request *r, json_t *body)
     json_t *options = json_object_get(body, "stream_options");
     json_t *usage = json_object_get(options, "include_usage");
     if (options && !json_is_object(options) && !json_is_null(options))
-        return refuse(r, "stream_options", "use an object");
+        return serve_refuse(r, "stream_options", "use an object");
     if (options && json_is_object(options) && !r->params.stream)
-        return refuse(r, "stream_options", "needs \"stream\": true");
+        return serve_refuse(r, "stream_options", "needs \"stream\": true");
     r->params.include_usage = json_is_true(usage);
     return true;
 }
 
-static void set_defaults(struct serve_params *p)
+void serve_params_init(struct serve_params *p)
 {
     clsa_sampler_options_init(&p->sampler);
     clsa_sampler_filters_init(&p->filters);
@@ -284,8 +286,9 @@ bool serve_params_read(struct serve_request *request, json_t *body)
 {
     struct serve_params *p = &request->params;
     const json_t *echo = json_object_get(body, "echo");
-    set_defaults(p);
-    p->max_tokens = request->kind == SERVE_CHAT ? UINT64_MAX : 16;
+    p->max_tokens = serve_is_embed(request)             ? 1
+                    : request->kind == SERVE_COMPLETION ? 16
+                                                        : UINT64_MAX;
     if (!read_fields(request, body) ||
         !read_stops(request, json_object_get(body, "stop")) ||
         !read_biases(request, json_object_get(body, "logit_bias")) ||
@@ -293,12 +296,13 @@ bool serve_params_read(struct serve_request *request, json_t *body)
         !refuse_unknown(request, body))
         return false;
     if (p->n > request->server->options->max_choices)
-        return refuse(request, "n", "use 1 to %u",
-                      request->server->options->max_choices);
+        return serve_refuse(request, "n", "use 1 to %u",
+                            request->server->options->max_choices);
     p->echo = request->kind == SERVE_COMPLETION && json_is_true(echo);
     if (p->echo && p->logprobs >= 0)
-        return refuse(request, "echo",
-                      "with logprobs this server does not support it yet");
+        return serve_refuse(
+            request, "echo",
+            "with logprobs this server does not support it yet");
     p->filters.biases = p->biases;
     if (!p->seed_given)
         p->sampler.seed = strtoull(request->id, NULL, 16);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/serve/dialect.h"
 #include "src/serve/server.h"
 
 static bool fail(struct serve_request *r, const char *param, const char *why)
@@ -15,6 +16,12 @@ static bool fail(struct serve_request *r, const char *param, const char *why)
     serve_request_fail(r, 400, "invalid_request_error", param, NULL, "%s: %s",
                        param, why);
     return false;
+}
+
+/* The field of a prompt that is no chat. */
+static const char *prompt_name(const struct serve_request *r)
+{
+    return serve_is_embed(r) ? "input" : "prompt";
 }
 
 static bool fail_memory(struct serve_request *r)
@@ -47,9 +54,8 @@ static bool add_tokens(struct serve_request *r, struct serve_prompt *prompt,
     int32_t *ids;
     size_t count;
     clsa_error error;
-    if (clsa_tokenize(r->server->model, text, size, flags, &ids, &count,
-                      &error))
-        return fail_library(r, "prompt", &error);
+    if (clsa_tokenize(r->of->text, text, size, flags, &ids, &count, &error))
+        return fail_library(r, prompt_name(r), &error);
     int32_t *all =
         realloc(prompt->ids, (prompt->count + count + 1) * sizeof *all);
     if (all && count > 0)
@@ -68,59 +74,93 @@ static bool add_tokens(struct serve_request *r, struct serve_prompt *prompt,
 static bool take_text(struct serve_request *r, struct serve_prompt *prompt,
                       json_t *value)
 {
-    const int32_t bos = r->server->info.bos;
+    const int32_t bos = r->of->info.bos;
     prompt->text = strdup(json_string_value(value));
     if (!prompt->text)
         return fail_memory(r);
     if (!add_tokens(r, prompt, json_string_value(value),
                     json_string_length(value),
-                    CLSA_TOKENIZE_SPECIAL | CLSA_TOKENIZE_BOS))
+                    CLSA_TOKENIZE_SPECIAL | CLSA_TOKENIZE_BOS |
+                        (serve_is_embed(r) ? CLSA_TOKENIZE_EOS : 0)))
         return false;
     if (prompt->count >= 2 && bos >= 0 && prompt->ids[0] == bos &&
         prompt->ids[1] == bos)
         memmove(prompt->ids, prompt->ids + 1,
                 --prompt->count * sizeof *prompt->ids);
-    return prompt->count > 0 || fail(r, "prompt", "it has no token");
+    return prompt->count > 0 || fail(r, prompt_name(r), "it has no token");
 }
 
+static bool add_id(struct serve_request *r, struct serve_prompt *prompt,
+                   const json_t *id)
+{
+    if (!json_is_integer(id) || json_integer_value(id) < 0 ||
+        json_integer_value(id) >= (json_int_t)r->of->info.vocab)
+        return fail(r, prompt_name(r), "an id is not in the vocabulary");
+    int32_t *all =
+        realloc(prompt->ids, (prompt->count + 1) * sizeof *prompt->ids);
+    if (!all)
+        return fail_memory(r);
+    prompt->ids = all;
+    all[prompt->count++] = (int32_t)json_integer_value(id);
+    return true;
+}
+
+/* Ids, with texts between them. */
 static bool take_ids(struct serve_request *r, struct serve_prompt *prompt,
                      json_t *value)
 {
-    const size_t count = json_array_size(value);
-    prompt->ids = calloc(count, sizeof *prompt->ids);
-    if (!prompt->ids)
-        return fail_memory(r);
-    for (; prompt->count < count; prompt->count++) {
-        json_t *id = json_array_get(value, prompt->count);
-        if (!json_is_integer(id) || json_integer_value(id) < 0 ||
-            json_integer_value(id) >= (json_int_t)r->server->info.vocab)
-            return fail(r, "prompt", "an id is not in the vocabulary");
-        prompt->ids[prompt->count] = (int32_t)json_integer_value(id);
+    json_t *part;
+    size_t i;
+    json_array_foreach(value, i, part)
+    {
+        const unsigned flags =
+            CLSA_TOKENIZE_SPECIAL | (i == 0 ? CLSA_TOKENIZE_BOS : 0);
+        if (json_is_string(part)
+                ? !add_tokens(r, prompt, json_string_value(part),
+                              json_string_length(part), flags)
+                : !add_id(r, prompt, part))
+            return false;
     }
+    if (prompt->count == 0)
+        return fail(r, prompt_name(r), "it has no token");
     char *text;
     size_t size;
     clsa_error error;
     if (!r->params.echo)
         return true;
-    if (clsa_detokenize_all(r->server->model, prompt->ids, count, &text, &size,
-                            &error))
-        return fail_library(r, "prompt", &error);
+    if (clsa_detokenize_all(r->of->text, prompt->ids, prompt->count, &text,
+                            &size, &error))
+        return fail_library(r, prompt_name(r), &error);
     prompt->text = strdup(text);
     clsa_free(text);
     return prompt->text ? true : fail_memory(r);
 }
 
+/* Whether a list is one prompt: it has an id. */
+static bool has_id(const json_t *list)
+{
+    size_t i;
+    json_t *part;
+    json_array_foreach(list, i, part)
+    {
+        if (json_is_integer(part))
+            return true;
+    }
+    return false;
+}
+
 /* A text, ids, or a list of either. */
 static bool read_completion(struct serve_request *r, json_t *value)
 {
-    json_t *first = json_array_get(value, 0);
     if (json_is_string(value))
         return open_prompts(r, 1) && take_text(r, &r->prompts[0], value);
-    if (json_is_integer(first))
+    if (has_id(value))
         return open_prompts(r, 1) && take_ids(r, &r->prompts[0], value);
     const size_t count = json_array_size(value);
-    if (count == 0 || count > r->server->options->max_choices)
-        return fail(r, "prompt",
+    if (count == 0 ||
+        count > (serve_is_embed(r) ? SERVE_INPUTS
+                                   : r->server->options->max_choices))
+        return fail(r, prompt_name(r),
                     "use a text, a list of ids, or a list of a few of them");
     if (!open_prompts(r, count))
         return false;
@@ -129,7 +169,7 @@ static bool read_completion(struct serve_request *r, json_t *value)
         if (json_is_string(one) ? !take_text(r, &r->prompts[i], one)
             : json_array_size(one) > 0
                 ? !take_ids(r, &r->prompts[i], one)
-                : !fail(r, "prompt", "use texts or lists of ids"))
+                : !fail(r, prompt_name(r), "use texts or lists of ids"))
             return false;
     }
     return true;
@@ -191,7 +231,7 @@ static json_t *mark(struct marks *m, const char *text, size_t size)
 /* The same value, in which texts with special tokens are marked. */
 static json_t *mark_all(struct marks *m, json_t *value)
 {
-    const clsa_model *model = m->request->server->model;
+    const clsa_model *model = m->request->of->text;
     const char *name;
     json_t *part, *made, *copy;
     size_t i;
@@ -310,7 +350,7 @@ static char *render(struct marks *m, json_t *body)
     const clsa_chat_template *chat_template;
     clsa_error error;
     char *text = NULL;
-    if (clsa_model_chat_template(r->server->model, &chat_template, &error)) {
+    if (clsa_model_chat_template(r->of->text, &chat_template, &error)) {
         fail_library(r, "messages", &error);
         return NULL;
     }
@@ -359,33 +399,29 @@ static bool read_chat(struct serve_request *r, json_t *body)
 /* Agents look for these words, and make their prompt shorter. */
 static bool refuse_length(struct serve_request *r, size_t count, uint64_t more)
 {
-    const uint64_t context = r->server->context;
+    const uint64_t context = r->of->context;
     char message[300];
     snprintf(message, sizeof message,
              "This model's maximum context length is %llu tokens. However, "
              "your request has %zu tokens in the prompt and %llu for the "
              "answer. Please shorten it.",
              (unsigned long long)context, count, (unsigned long long)more);
-    char *json = serve_error_json(message, "invalid_request_error",
-                                  r->kind == SERVE_CHAT ? "messages" : "prompt",
-                                  "context_length_exceeded",
-                                  json_pack("{sI sI}", "n_prompt_tokens",
-                                            (json_int_t)count, "n_ctx",
-                                            (json_int_t)context));
+    char *json = serve_error_json(
+        serve_dialect_of(r->kind)->plain_errors, message,
+        "invalid_request_error", r->is_chat ? "messages" : prompt_name(r),
+        "context_length_exceeded",
+        json_pack("{sI sI}", "n_prompt_tokens", (json_int_t)count, "n_ctx",
+                  (json_int_t)context));
     if (!json)
         return fail_memory(r);
-    pthread_mutex_lock(&r->lock);
-    serve_text_add(&r->out, json, strlen(json));
-    r->status = 400;
-    pthread_mutex_unlock(&r->lock);
+    serve_request_settle(r, 400, json);
     free(json);
-    serve_request_finish(r);
     return false;
 }
 
 static bool check_lengths(struct serve_request *r)
 {
-    const uint64_t context = r->server->context;
+    const uint64_t context = r->of->context;
     for (size_t i = 0; i < r->prompt_count; i++) {
         const size_t count = r->prompts[i].count;
         const uint64_t more = r->params.max_given ? r->params.max_tokens : 1;
@@ -399,7 +435,7 @@ static bool check_lengths(struct serve_request *r)
 bool serve_prompts_read(struct serve_request *request, json_t *body)
 {
     const bool done =
-        request->kind == SERVE_CHAT
+        request->is_chat
             ? read_chat(request, body)
             : read_completion(request, json_object_get(body, "prompt"));
     return done && check_lengths(request);

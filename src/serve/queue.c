@@ -60,8 +60,8 @@ struct serve_link *serve_queue_take(struct serve_queue *queue)
     return first;
 }
 
-void serve_queue_wait(struct serve_queue *queue)
+void serve_queue_wait(struct serve_queue *queue, int ms)
 {
     struct pollfd wanted = {.fd = queue->event, .events = POLLIN};
-    poll(&wanted, 1, -1);
+    poll(&wanted, 1, ms);
 }

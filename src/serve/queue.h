@@ -33,7 +33,7 @@ struct serve_link *serve_queue_take(struct serve_queue *queue);
 /* Wake the reader with nothing. */
 void serve_queue_wake(struct serve_queue *queue);
 
-/* Wait until the reader is woken. */
-void serve_queue_wait(struct serve_queue *queue);
+/* Wait until the reader is woken, or for so many ms; -1: for ever. */
+void serve_queue_wait(struct serve_queue *queue, int ms);
 
 #endif /* CLSA_SERVE_QUEUE_H */

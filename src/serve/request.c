@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "src/serve/dialect.h"
 #include "src/serve/server.h"
 
 double serve_seconds(void)
@@ -49,6 +50,7 @@ void serve_request_hold(struct serve_request *request)
 static void free_choice(struct serve_choice *choice)
 {
     free(choice->ids);
+    free(choice->sum);
     clsa_sampler_close(choice->sampler);
     serve_text_free(&choice->held);
     serve_text_free(&choice->text);
@@ -112,12 +114,59 @@ void serve_request_notify(struct serve_request *request)
         serve_request_release(request);
 }
 
-char *serve_error_json(const char *message, const char *type, const char *param,
-                       const char *code, json_t *more)
+const struct serve_dialect *serve_dialect_of(enum serve_kind kind)
 {
-    json_t *error = json_pack("{ss ss ss? ss?}", "message", message, "type",
-                              type, "param", param, "code", code);
-    if (error && more)
+    switch (kind) {
+    case SERVE_LLAMA:
+        return &serve_llama;
+    case SERVE_OLLAMA_CHAT:
+    case SERVE_OLLAMA_TEXT:
+    case SERVE_SHOW:
+        return &serve_ollama;
+    case SERVE_EMBED:
+        return &serve_embeddings;
+    case SERVE_OLLAMA_EMBED:
+        return &serve_ollama_embeddings;
+    default:
+        return &serve_openai;
+    }
+}
+
+void serve_request_settle(struct serve_request *request, int status,
+                          const char *text)
+{
+    pthread_mutex_lock(&request->lock);
+    if (!request->finished) {
+        request->status = status;
+        serve_text_add(&request->out, text, strlen(text));
+        finish(request);
+    }
+    pthread_mutex_unlock(&request->lock);
+    serve_request_notify(request);
+}
+
+bool serve_request_answer(struct serve_request *request, json_t *answer)
+{
+    char *text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
+    json_decref(answer);
+    if (!text) {
+        serve_request_fail(request, 500, "server_error", NULL, NULL,
+                           "out of memory");
+        return false;
+    }
+    serve_request_settle(request, 200, text);
+    free(text);
+    return true;
+}
+
+char *serve_error_json(bool plain, const char *message, const char *type,
+                       const char *param, const char *code, json_t *more)
+{
+    json_t *error = plain
+                        ? json_string(message)
+                        : json_pack("{ss ss ss? ss?}", "message", message,
+                                    "type", type, "param", param, "code", code);
+    if (error && more && !plain)
         json_object_update(error, more);
     json_decref(more);
     json_t *all = json_pack("{so}", "error", error);
@@ -126,27 +175,34 @@ char *serve_error_json(const char *message, const char *type, const char *param,
     return text;
 }
 
+/* With the lock held. */
+static void put_error(struct serve_request *r, int status, const char *text)
+{
+    const struct serve_dialect *d = serve_dialect_of(r->kind);
+    if (r->status == 0)
+        r->status = status;
+    if (r->status == 200 && r->streams)
+        serve_text_print(&r->out, "%s%s%s", d->before, text, d->after);
+    else
+        serve_text_add(&r->out, text, strlen(text));
+    finish(r);
+}
+
 void serve_request_fail(struct serve_request *request, int status,
                         const char *type, const char *param, const char *code,
                         const char *format, ...)
 {
+    const bool plain = serve_dialect_of(request->kind)->plain_errors;
     char message[600];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
-    char *json = serve_error_json(message, type, param, code, NULL);
-    const char *text = json ? json : "{\"error\":{\"message\":\"no memory\"}}";
+    char *json = serve_error_json(plain, message, type, param, code, NULL);
     pthread_mutex_lock(&request->lock);
-    if (!request->finished) {
-        if (request->status == 0)
-            request->status = status;
-        if (request->streams && request->status == 200)
-            serve_text_print(&request->out, "data: %s\n\n", text);
-        else
-            serve_text_add(&request->out, text, strlen(text));
-        finish(request);
-    }
+    if (!request->finished)
+        put_error(request, status,
+                  json ? json : "{\"error\":{\"message\":\"no memory\"}}");
     pthread_mutex_unlock(&request->lock);
     free(json);
     serve_request_notify(request);

@@ -22,17 +22,25 @@
 #define SERVE_STOPS    16   /* stop texts */
 #define SERVE_STOP_MAX 1024 /* bytes of one */
 #define SERVE_BIASES   1024
-#define SERVE_BEST     20                 /* log-probabilities of a place */
+#define SERVE_INPUTS   2048 /* prompts of a request for embeddings */
+#define SERVE_BEST     20   /* log-probabilities of a place */
 #define SERVE_OUT_MAX  ((size_t)64 << 10) /* bytes that wait for the client */
 
 struct serve;
+struct serve_model;
 
 enum serve_kind {
-    SERVE_CHAT,
-    SERVE_COMPLETION,
+    SERVE_CHAT,       /* of OpenAI */
+    SERVE_COMPLETION, /* of OpenAI */
+    SERVE_LLAMA,      /* a completion of llama-server */
+    SERVE_OLLAMA_CHAT,
+    SERVE_OLLAMA_TEXT,
+    SERVE_EMBED, /* prompts whose states are pooled */
+    SERVE_OLLAMA_EMBED,
     SERVE_TOKENIZE, /* from here on: nothing is generated */
     SERVE_DETOKENIZE,
-    SERVE_TEMPLATE
+    SERVE_TEMPLATE,
+    SERVE_SHOW /* the model, as ollama shows it */
 };
 
 /* What is asked for, all of it checked. */
@@ -46,6 +54,7 @@ struct serve_params {
     unsigned n;   /* choices of a prompt */
     int logprobs; /* best ones of each place; -1: none are wanted */
     bool max_given, seed_given, stream, include_usage, echo, ignore_eos;
+    bool return_tokens, base64;
 };
 
 /* The tokens of a prompt. */
@@ -68,18 +77,24 @@ struct serve_choice {
     size_t read, generated, limit;
     size_t cached; /* tokens of the prompt that were in the cache */
     size_t branch; /* where a snapshot is to be taken while reading, or 0 */
+    double *sum;   /* [width] of states, of an embedding, or NULL */
+    size_t pooled; /* tokens up to the last one in it */
     clsa_session *session; /* while it runs */
     clsa_sampler *sampler;
     uint64_t started; /* order of admission */
     bool paused;      /* the client does not read */
     /* Text. */
     clsa_detokenizer decoder;
-    struct serve_text held; /* may become a stop text */
-    struct serve_text text; /* of an answer that is not streamed */
-    json_t *places;         /* log-probabilities not sent yet, or NULL */
-    size_t offset;          /* characters sent before, of text_offset */
-    bool opened;            /* its first event is sent */
-    const char *finish;     /* why it ended, or NULL */
+    struct serve_text held;       /* may become a stop text */
+    struct serve_text text;       /* of an answer that is not streamed */
+    json_t *places;               /* log-probabilities not sent yet, or NULL */
+    size_t offset;                /* characters sent before, of text_offset */
+    bool opened;                  /* its first event is sent */
+    const char *finish;           /* why it ended, or NULL */
+    const char *word;             /* the stop text that ended it, or NULL */
+    size_t sent;                  /* generated tokens that events have told */
+    double admitted, first, last; /* seconds: when it began to run, of its
+                                     first and last token; 0: not yet */
     struct serve_choice *next;
 };
 
@@ -87,8 +102,10 @@ struct serve_request {
     struct serve_link link;  /* in the queue of the next thread */
     struct serve_link ready; /* in the queue of the I/O thread */
     struct serve *server;
+    const struct serve_model *of; /* what it asks; NULL: not known yet */
     atomic_uint references;
     enum serve_kind kind;
+    bool is_chat; /* its prompt is messages */
     struct serve_text body;
     uint64_t key; /* number of the client's key, a root of the cache */
     struct serve_params params;
@@ -102,6 +119,7 @@ struct serve_request {
     time_t created;
     double arrived, queued, first; /* seconds, CLOCK_MONOTONIC; 0: not yet */
     atomic_bool cancelled;         /* nobody waits for it */
+    atomic_bool began, late;       /* has run; a timeout ended it */
     bool failed;                   /* what it got is an error */
     _Atomic(clsa_session *) busy;  /* that reads its prompt now, or NULL */
 
@@ -116,6 +134,12 @@ struct serve_request {
     unsigned retry;          /* seconds, for Retry-After; 0: none */
     size_t cached, answered; /* tokens, for the log */
 };
+
+/* Whether a request asks for embeddings. */
+static inline bool serve_is_embed(const struct serve_request *request)
+{
+    return request->kind == SERVE_EMBED || request->kind == SERVE_OLLAMA_EMBED;
+}
 
 /* A request with one reference; NULL: no memory. */
 struct serve_request *serve_request_new(struct serve *server);
@@ -141,9 +165,18 @@ void serve_request_fail(struct serve_request *request, int status,
 #endif
     ;
 
-/* OpenAI's error object. Returns its text, to be freed, or NULL. */
-char *serve_error_json(const char *message, const char *type, const char *param,
-                       const char *code, json_t *more);
+/* OpenAI's error object, with what `more` has, which is taken; `plain`: the
+   message alone, as ollama tells it. Returns its text, to be freed, or NULL. */
+char *serve_error_json(bool plain, const char *message, const char *type,
+                       const char *param, const char *code, json_t *more);
+
+/* End a request with a whole body, unless it has ended. */
+void serve_request_settle(struct serve_request *request, int status,
+                          const char *text);
+
+/* A request that needs no engine has got its answer, which is taken. Returns
+   false: it has failed. */
+bool serve_request_answer(struct serve_request *request, json_t *answer);
 
 double serve_seconds(void);
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/serve/dialect.h"
 #include "src/serve/http.h"
 
 /* A path, as it is and with /v1 before it. */
@@ -41,25 +42,31 @@ static enum MHD_Result get_health(struct serve_call *call)
 static enum MHD_Result get_models(struct serve_call *call)
 {
     const struct serve *s = call->connection->http->server;
-    return reply_json(
-        call,
-        json_pack("{ss s[{ss ss sI ss s{sI sI sI}}]}", "object", "list", "data",
-                  "id", s->name, "object", "model", "created", (json_int_t)0,
-                  "owned_by", "clsa", "meta", "n_vocab",
-                  (json_int_t)s->info.vocab, "n_ctx", (json_int_t)s->context,
-                  "n_params", (json_int_t)s->info.parameters));
+    json_t *all = json_array();
+    for (size_t i = 0; i < s->model_count; i++) {
+        const struct serve_model *m = &s->models[i];
+        json_array_append_new(
+            all, json_pack("{ss ss sI ss s{sI sI sI}}", "id", m->name, "object",
+                           "model", "created", (json_int_t)0, "owned_by",
+                           "clsa", "meta", "n_vocab", (json_int_t)m->info.vocab,
+                           "n_ctx", (json_int_t)m->context, "n_params",
+                           (json_int_t)m->info.parameters));
+    }
+    return reply_json(call,
+                      json_pack("{ss so}", "object", "list", "data", all));
 }
 
 static enum MHD_Result get_props(struct serve_call *call)
 {
     const struct serve *s = call->connection->http->server;
-    const char *text = s->info.chat_template;
+    const struct serve_model *m = &s->models[0];
+    const char *text = m->info.chat_template;
     return reply_json(
-        call, json_pack("{ss si ss? s{sI} ss ss}", "model_alias", s->name,
+        call, json_pack("{ss si ss? s{sI} ss ss}", "model_alias", m->name,
                         "total_slots", (int)s->options->max_seqs,
                         "chat_template", text, "default_generation_settings",
-                        "n_ctx", (json_int_t)s->context, "attention",
-                        s->info.attention, "build_info", clsa_version()));
+                        "n_ctx", (json_int_t)m->context, "attention",
+                        m->info.attention, "build_info", clsa_version()));
 }
 
 /* Sequences have no place of their own: so many of them run. */
@@ -69,16 +76,34 @@ static enum MHD_Result get_slots(struct serve_call *call)
     const unsigned running = atomic_load(&s->counts.running);
     json_t *slots = json_array();
     for (unsigned i = 0; i < s->options->max_seqs; i++)
-        json_array_append_new(slots, json_pack("{si sI sb}", "id", (int)i,
-                                               "n_ctx", (json_int_t)s->context,
-                                               "is_processing", i < running));
+        json_array_append_new(slots,
+                              json_pack("{si sI sb}", "id", (int)i, "n_ctx",
+                                        (json_int_t)s->models[0].context,
+                                        "is_processing", i < running));
     return reply_json(call, slots);
+}
+
+static void print_tallies(const struct serve_http *http,
+                          struct serve_text *text)
+{
+    serve_text_print(text,
+                     "# HELP clsa_http_requests_total Answers by path and "
+                     "status; 499: the client left.\n"
+                     "# TYPE clsa_http_requests_total counter\n");
+    for (size_t i = 0; i < http->tally_count; i++) {
+        const struct serve_tally *t = &http->tallies[i];
+        serve_text_print(text,
+                         "clsa_http_requests_total{route=\"%s\",code=\"%d\"} "
+                         "%llu\n",
+                         t->route, t->status, t->count);
+    }
 }
 
 static enum MHD_Result get_metrics(struct serve_call *call)
 {
     struct serve_text text = {.data = NULL};
     serve_metrics_print(call->connection->http->server, &text);
+    print_tallies(call->connection->http, &text);
     const enum MHD_Result result =
         serve_reply(call, text.failed ? 500 : 200, "text/plain; version=0.0.4",
                     text.data ? text.data : "", text.size, NULL, NULL);
@@ -86,20 +111,39 @@ static enum MHD_Result get_metrics(struct serve_call *call)
     return result;
 }
 
+static enum MHD_Result get_tags(struct serve_call *call)
+{
+    return reply_json(call,
+                      serve_ollama_models(call->connection->http->server));
+}
+
+static enum MHD_Result get_version(struct serve_call *call)
+{
+    return reply_json(call, json_pack("{ss}", "version", clsa_version()));
+}
+
 /* ---------------------------------------------------------------- generation
  */
+
+/* An error with one more field of the head. */
+static enum MHD_Result reply_error(struct serve_call *call, int status,
+                                   const char *type, const char *why,
+                                   const char *header, const char *value)
+{
+    char *json = serve_error_json(serve_is_ollama(call->path), why, type, NULL,
+                                  NULL, NULL);
+    if (!json)
+        return MHD_NO;
+    const enum MHD_Result result = serve_reply(
+        call, status, "application/json", json, strlen(json), header, value);
+    free(json);
+    return result;
+}
 
 static enum MHD_Result refuse_busy(struct serve_call *call, int status,
                                    const char *type, const char *why)
 {
-    char *json = serve_error_json(why, type, NULL, NULL, NULL);
-    if (!json)
-        return MHD_NO;
-    const enum MHD_Result result =
-        serve_reply(call, status, "application/json", json, strlen(json),
-                    "Retry-After", "1");
-    free(json);
-    return result;
+    return reply_error(call, status, type, why, "Retry-After", "1");
 }
 
 /* The body goes to the worker, and the connection waits. */
@@ -133,6 +177,36 @@ static enum MHD_Result post_completion(struct serve_call *call)
     return submit(call, SERVE_COMPLETION);
 }
 
+static enum MHD_Result post_llama(struct serve_call *call)
+{
+    return submit(call, SERVE_LLAMA);
+}
+
+static enum MHD_Result post_ollama_chat(struct serve_call *call)
+{
+    return submit(call, SERVE_OLLAMA_CHAT);
+}
+
+static enum MHD_Result post_ollama_text(struct serve_call *call)
+{
+    return submit(call, SERVE_OLLAMA_TEXT);
+}
+
+static enum MHD_Result post_embed(struct serve_call *call)
+{
+    return submit(call, SERVE_EMBED);
+}
+
+static enum MHD_Result post_ollama_embed(struct serve_call *call)
+{
+    return submit(call, SERVE_OLLAMA_EMBED);
+}
+
+static enum MHD_Result post_show(struct serve_call *call)
+{
+    return submit(call, SERVE_SHOW);
+}
+
 static enum MHD_Result post_tokenize(struct serve_call *call)
 {
     return submit(call, SERVE_TOKENIZE);
@@ -157,6 +231,15 @@ static const struct serve_route routes[] = {
     {"/metrics", "GET", get_metrics},
     {"/chat/completions", "POST", post_chat},
     {"/completions", "POST", post_completion},
+    {"/completion", "POST", post_llama},
+    {"/embeddings", "POST", post_embed},
+    {"/api/embed", "POST", post_ollama_embed},
+    {"/api/chat", "POST", post_ollama_chat},
+    {"/api/generate", "POST", post_ollama_text},
+    {"/api/tags", "GET", get_tags},
+    {"/api/ps", "GET", get_tags}, /* the model is loaded */
+    {"/api/show", "POST", post_show},
+    {"/api/version", "GET", get_version},
     {"/tokenize", "POST", post_tokenize},
     {"/detokenize", "POST", post_detokenize},
     {"/apply-template", "POST", post_template},
@@ -202,12 +285,9 @@ enum MHD_Result serve_route_head(struct serve_call *call, const char *url)
     const bool is_get = strcmp(call->route->method, "GET") == 0;
     if (strcmp(call->method, call->route->method) != 0 &&
         !(is_get && strcmp(call->method, "HEAD") == 0)) {
-        static const char json[] =
-            "{\"error\":{\"message\":\"this path has another method\","
-            "\"type\":\"invalid_request_error\",\"param\":null,"
-            "\"code\":null}}";
-        return serve_reply(call, 405, "application/json", json, sizeof json - 1,
-                           "Allow", is_get ? "GET, HEAD" : "POST");
+        return reply_error(call, 405, "invalid_request_error",
+                           "this path has another method", "Allow",
+                           is_get ? "GET, HEAD" : "POST");
     }
     if (!check_phase(call) || is_get)
         return MHD_YES;
@@ -221,4 +301,20 @@ enum MHD_Result serve_route_head(struct serve_call *call, const char *url)
 enum MHD_Result serve_route_body(struct serve_call *call)
 {
     return call->route->run(call);
+}
+
+void serve_route_count(const struct serve_call *call, int status)
+{
+    struct serve_http *http = call->connection->http;
+    const char *route = call->route ? call->route->path : "other";
+    size_t i = 0;
+    while (i < http->tally_count && (http->tallies[i].route != route ||
+                                     http->tallies[i].status != status))
+        i++;
+    if (i == SERVE_TALLIES)
+        return; /* there are not so many statuses */
+    if (i == http->tally_count)
+        http->tallies[http->tally_count++] =
+            (struct serve_tally){.route = route, .status = status};
+    http->tallies[i].count++;
 }

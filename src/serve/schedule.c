@@ -80,10 +80,14 @@ void serve_schedule_leave(struct serve_engine *e, struct serve_choice *c)
         return;
     serve_sessions_forget(e, c);
     if (is_dropped(r)) {
-        atomic_fetch_add(r->failed ? &counts->failed : &counts->cancelled, 1);
+        atomic_fetch_add(r->failed               ? &counts->failed
+                         : atomic_load(&r->late) ? &counts->late
+                                                 : &counts->cancelled,
+                         1);
         serve_request_finish(r);
     } else {
         atomic_fetch_add(&counts->succeeded, 1);
+        serve_histogram_add(&counts->whole, serve_seconds() - r->arrived);
         serve_answer_finish(r);
     }
     serve_request_release(r);
@@ -195,10 +199,14 @@ static struct serve_choice *next_waiting(struct serve_engine *e)
     const double now = serve_seconds();
     double least = 0;
     for (struct serve_choice *c = e->waiting; c; c = c->next) {
-        size_t cached, branch;
-        serve_sessions_look(e, c, &cached, &branch);
-        if (is_being_read(e, c, cached))
+        size_t cached = 0, branch;
+        if (c->request->of != e->of)
             continue;
+        if (!c->sum) {
+            serve_sessions_look(e, c, &cached, &branch);
+            if (is_being_read(e, c, cached))
+                continue;
+        }
         const double r = rank(e, c, cached, now);
         if (!best || r < least) {
             best = c;
@@ -215,6 +223,11 @@ static void start(struct serve_engine *e, struct serve_choice *c)
     c->started = ++e->clock;
     c->paused = false;
     e->last_key = c->request->key;
+    if (c->admitted == 0)
+        c->admitted = serve_seconds();
+    if (!atomic_exchange(&c->request->began, true))
+        serve_histogram_add(&e->server->counts.queue,
+                            c->admitted - c->request->arrived);
     e->running[e->running_count++] = c;
     serve_choice_open(c);
 }
@@ -235,7 +248,7 @@ static void refuse(struct serve_engine *e, struct serve_choice *c)
 static void admit(struct serve_engine *e)
 {
     struct serve_choice *c;
-    while (e->running_count < e->server->options->max_seqs &&
+    while (!e->turn_over && e->running_count < e->server->options->max_seqs &&
            (c = next_waiting(e))) {
         if (fits(e, c) && serve_sessions_give(e, c)) {
             start(e, c);
@@ -266,6 +279,8 @@ void serve_schedule(struct serve_engine *e)
 {
     take_inbox(e);
     drop_cancelled(e);
+    if (!serve_models_choose(e))
+        drop_cancelled(e);
     admit(e);
     count(e);
 }

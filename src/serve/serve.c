@@ -68,6 +68,9 @@ static void stop(struct serve *s, const struct threads *threads)
         pthread_join(threads->engine, &model);
     release_queue(&s->parse);
     release_queue(&s->inbox);
+    for (size_t i = 0; i < s->options->model_count; i++)
+        if (s->models[i].text != model)
+            clsa_model_close(s->models[i].text);
     clsa_model_close(model);
 }
 
@@ -104,6 +107,7 @@ enum serve_result serve_run(const struct serve_options *options,
     if (!s)
         return SERVE_FAILED;
     s->options = options;
+    atomic_init(&s->saved, !options->cache_dir);
     if (open_queues(s) &&
         (!options->key_file ||
          serve_keys_read(&http.keys, options->key_file, message)))

@@ -14,9 +14,14 @@
 
 #include "clsa.h"
 
+#define SERVE_MODELS_MAX 64
+
 /* What `clsa serve` is asked for. */
 struct serve_options {
-    const char *model; /* file */
+    const char *const *models; /* [model_count] files; 1 to SERVE_MODELS_MAX */
+    size_t model_count;
+    uint32_t keep_alive; /* seconds that a model stays that nobody asks; 0: for
+                            ever */
     clsa_model_options model_options;
     clsa_session_options session_options; /* context 0: the model's */
     const char *host;                     /* address */
@@ -25,14 +30,17 @@ struct serve_options {
     const char *key_file;                 /* one key a line, or NULL */
     bool allow_no_key;                    /* on public addresses */
     uint32_t max_seqs, max_queue;
+    uint32_t queue_timeout, request_timeout; /* seconds until a request runs,
+                                                and ends; 0: any */
     uint32_t max_stall; /* ms that running streams wait for prompts */
     uint32_t max_choices;
-    uint64_t max_body; /* bytes */
-    uint64_t cache;    /* bytes of snapshots at most; UINT64_MAX: what the
-                          memory limit leaves; 0: none */
-    const char *alias; /* name of the model; NULL: as the file says */
-    /* A line for the user, and for the log of requests. From the caller's
-       thread only. */
+    uint64_t max_body;       /* bytes */
+    uint64_t cache;          /* bytes of snapshots at most; UINT64_MAX: what the
+                                memory limit leaves; 0: none */
+    const char *cache_dir;   /* folder that keeps snapshots, or NULL */
+    uint64_t cache_dir_size; /* bytes of its files at most */
+    const char *alias;       /* name of the model; NULL: as the file says */
+    /* A line for the user, and for the log of requests. From any thread. */
     void (*say)(const char *line);
 };
 

@@ -8,9 +8,29 @@
 
 #include "src/serve/engine.h"
 
-static void release(void *snapshot)
+/* A value of the cache. */
+struct kept {
+    struct serve_engine *engine;
+    clsa_snapshot *snapshot;
+    struct serve_place place;
+};
+
+/* Places in the middle of a long prompt are not written: the text goes on. */
+static bool is_worth_a_file(const struct kept *kept)
 {
-    clsa_snapshot_free(snapshot);
+    const size_t length = kept->place.length;
+    return kept->engine->disk && length >= SERVE_DISK_MIN &&
+           length % SERVE_PAGE != 0;
+}
+
+static void release(void *value)
+{
+    struct kept *kept = value;
+    if (is_worth_a_file(kept))
+        serve_disk_put(kept->engine->disk, kept->place, kept->snapshot,
+                       kept->engine->like);
+    clsa_snapshot_free(kept->snapshot);
+    free(kept);
 }
 
 static bool evict(struct serve_engine *e)
@@ -34,30 +54,53 @@ static clsa_status open_session(struct serve_engine *e, clsa_error *error)
         return status;
     e->spare[e->spare_count++] = session;
     e->session_count++;
+    e->like = session;
     return CLSA_OK;
 }
 
-bool serve_sessions_open(struct serve_engine *e)
+static bool open_disk(struct serve_engine *e, clsa_error *error)
+{
+    const struct serve_options *o = e->server->options;
+    if (o->cache_dir && !e->snapshots)
+        o->say("cache: this policy gives up rows of sessions, which cannot be "
+               "kept");
+    if (!o->cache_dir || !e->snapshots)
+        return true;
+    if (!e->disk)
+        e->disk =
+            serve_disk_open(o->cache_dir, o->cache_dir_size, o->say, error);
+    if (e->disk)
+        serve_disk_set_model(e->disk, e->model, &o->session_options);
+    return e->disk != NULL;
+}
+
+bool serve_sessions_open(struct serve_engine *e, clsa_error *error)
 {
     clsa_snapshot *snapshot;
     e->cache = serve_cache_open(release);
     if (!e->cache) {
-        e->server->error = (clsa_error){CLSA_ERR_MEMORY, "out of memory"};
+        *error = (clsa_error){CLSA_ERR_MEMORY, "out of memory"};
         return false;
     }
-    if (open_session(e, &e->server->error))
+    if (open_session(e, error))
         return false;
     e->snapshots = !clsa_snapshot_take(&snapshot, e->spare[0], NULL);
     if (e->snapshots)
         clsa_snapshot_free(snapshot);
-    return true;
+    return open_disk(e, error);
 }
 
 void serve_sessions_close(struct serve_engine *e)
 {
+    struct serve_disk *disk = e->disk;
+    e->disk = NULL; /* what is not written by now is left */
     serve_cache_close(e->cache);
+    e->cache = NULL;
+    e->disk = disk;
     while (e->spare_count > 0)
         clsa_session_close(e->spare[--e->spare_count]);
+    e->session_count = 0;
+    e->like = NULL;
 }
 
 /* The root of the tree: the client's, or without a cache the request's. */
@@ -72,7 +115,7 @@ static uint64_t key_of(const struct serve_engine *e,
 /* Whether others may want what this choice reads. */
 static bool is_kept(const struct serve_engine *e, const struct serve_choice *c)
 {
-    return e->snapshots &&
+    return e->snapshots && !c->sum &&
            (e->server->options->cache > 0 || c->request->params.n > 1);
 }
 
@@ -104,12 +147,47 @@ static void restore(struct serve_engine *e, struct serve_choice *c, bool whole)
 {
     const struct serve_match match = serve_cache_find(
         e->cache, key_of(e, c), c->ids, c->length, most_cached(e, c), whole);
-    if (!match.value)
+    const struct kept *kept = match.value;
+    if (!kept)
         return;
-    if (clsa_session_restore(c->session, match.value, NULL) ||
+    if (clsa_session_restore(c->session, kept->snapshot, NULL) ||
         (match.length == c->length && !clsa_session_logits(c->session)))
         clsa_session_truncate(c->session, 0, NULL);
     c->read = (size_t)clsa_session_length(c->session);
+}
+
+/* Let the choice go on with a session that comes from a file. */
+static void use_loaded(struct serve_engine *e, struct serve_choice *c,
+                       clsa_session *session)
+{
+    if (e->like == c->session)
+        e->like = session;
+    clsa_session_close(c->session);
+    c->session = session;
+    c->read = (size_t)clsa_session_length(session);
+    atomic_fetch_add(&e->server->counts.disk_hits, 1);
+    serve_sessions_keep(e, c);
+}
+
+/* The disk may have more than was found in memory: enough to be worth reading
+   it. All of the tokens help only with the logits after them. */
+static void look_on_disk(struct serve_engine *e, struct serve_choice *c)
+{
+    const struct serve_place place = serve_disk_find(
+        e->disk, key_of(e, c), c->ids, c->length, most_cached(e, c));
+    clsa_session *session;
+    clsa_status status;
+    if (place.length < c->read + SERVE_DISK_MIN)
+        return;
+    do
+        status = serve_disk_load(e->disk, place, c->ids, &session);
+    while (status == CLSA_ERR_MEMORY && evict(e));
+    if (status)
+        return;
+    if (place.length == c->length && !clsa_session_logits(session))
+        clsa_session_close(session);
+    else
+        use_loaded(e, c, session);
 }
 
 static void fill(struct serve_engine *e, struct serve_choice *c)
@@ -121,6 +199,8 @@ static void fill(struct serve_engine *e, struct serve_choice *c)
     restore(e, c, true);
     if (c->read == 0)
         restore(e, c, false);
+    if (e->disk)
+        look_on_disk(e, c);
     if (c->read == 0)
         return;
     atomic_fetch_add(&counts->cache_hits, 1);
@@ -136,29 +216,45 @@ bool serve_sessions_give(struct serve_engine *e, struct serve_choice *c)
         return false;
     c->session = e->spare[--e->spare_count];
     c->read = 0;
-    if (e->snapshots)
+    if (e->snapshots && !c->sum)
         fill(e, c);
     return true;
+}
+
+/* A snapshot of the session, as a value of the cache; NULL: no memory. */
+static struct kept *take(struct serve_engine *e, const struct serve_choice *c)
+{
+    struct kept *kept = malloc(sizeof *kept);
+    clsa_status status;
+    if (!kept)
+        return NULL;
+    *kept = (struct kept){
+        e, NULL,
+        serve_disk_place(key_of(e, c), clsa_session_tokens(c->session),
+                         (size_t)clsa_session_length(c->session))};
+    do
+        status = clsa_snapshot_take(&kept->snapshot, c->session, NULL);
+    while (status == CLSA_ERR_MEMORY && evict(e));
+    if (!status)
+        return kept;
+    free(kept);
+    return NULL;
 }
 
 void serve_sessions_keep(struct serve_engine *e, struct serve_choice *c)
 {
     const size_t count = (size_t)clsa_session_length(c->session);
     const int32_t *ids = clsa_session_tokens(c->session);
-    clsa_snapshot *snapshot;
-    clsa_status status;
     if (!is_kept(e, c) || count == 0 ||
         serve_cache_has(e->cache, key_of(e, c), ids, count))
         return;
-    do
-        status = clsa_snapshot_take(&snapshot, c->session, NULL);
-    while (status == CLSA_ERR_MEMORY && evict(e));
-    if (status)
+    struct kept *kept = take(e, c);
+    if (!kept)
         return;
     const uint64_t shared =
         clsa_session_cache_bytes(c->session, count / SERVE_PAGE * SERVE_PAGE);
-    serve_cache_put(e->cache, key_of(e, c), ids, count, snapshot,
-                    clsa_snapshot_bytes(snapshot) + shared);
+    serve_cache_put(e->cache, key_of(e, c), ids, count, kept,
+                    clsa_snapshot_bytes(kept->snapshot) + shared);
     while (e->server->options->cache > 0 &&
            serve_cache_bytes(e->cache) > e->server->options->cache && evict(e))
         ;
@@ -166,7 +262,7 @@ void serve_sessions_keep(struct serve_engine *e, struct serve_choice *c)
 
 void serve_sessions_forget(struct serve_engine *e, struct serve_choice *c)
 {
-    while (e->server->options->cache == 0 &&
+    while (e->cache && e->server->options->cache == 0 &&
            serve_cache_forget(e->cache, key_of(e, c)))
         ;
 }
@@ -195,14 +291,38 @@ bool serve_sessions_make_room(struct serve_engine *e, uint64_t bytes)
     return false;
 }
 
+/* More than the folder takes is not worth being written. */
+static void drop_excess(struct serve_engine *e)
+{
+    struct serve_disk *disk = e->disk;
+    e->disk = NULL;
+    while (serve_cache_bytes(e->cache) > serve_disk_limit(disk) && evict(e))
+        ;
+    e->disk = disk;
+}
+
+bool serve_sessions_save(struct serve_engine *e)
+{
+    if (!e->disk || !e->cache)
+        return false;
+    drop_excess(e);
+    return serve_cache_evict(e->cache);
+}
+
 void serve_sessions_count(struct serve_engine *e)
 {
     struct serve_counts *counts = &e->server->counts;
-    uint64_t limit, taken;
-    clsa_model_memory(e->model, &limit, &taken);
+    const struct serve_cache *cache = e->cache;
+    uint64_t limit = atomic_load(&counts->memory_limit), taken = 0;
+    if (e->model)
+        clsa_model_memory(e->model, &limit, &taken);
     atomic_store(&counts->memory_limit, limit);
     atomic_store(&counts->memory_taken, taken);
-    atomic_store(&counts->cache_bytes, serve_cache_bytes(e->cache));
-    atomic_store(&counts->cache_tokens, serve_cache_tokens(e->cache));
-    atomic_store(&counts->cache_entries, serve_cache_count(e->cache));
+    atomic_store(&counts->cache_bytes, cache ? serve_cache_bytes(cache) : 0);
+    atomic_store(&counts->cache_tokens, cache ? serve_cache_tokens(cache) : 0);
+    atomic_store(&counts->cache_entries, cache ? serve_cache_count(cache) : 0);
+    if (!e->disk)
+        return;
+    atomic_store(&counts->disk_bytes, serve_disk_bytes(e->disk));
+    atomic_store(&counts->disk_files, serve_disk_count(e->disk));
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/serve/dialect.h"
 #include "src/serve/server.h"
 
 static bool fail(struct serve_request *r, const char *param, const char *why)
@@ -11,23 +12,6 @@ static bool fail(struct serve_request *r, const char *param, const char *why)
     serve_request_fail(r, 400, "invalid_request_error", param, NULL, "%s: %s",
                        param, why);
     return false;
-}
-
-static bool answer(struct serve_request *r, json_t *json)
-{
-    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
-    json_decref(json);
-    if (!text) {
-        serve_request_fail(r, 500, "server_error", NULL, NULL, "out of memory");
-        return false;
-    }
-    pthread_mutex_lock(&r->lock);
-    r->status = 200;
-    serve_text_add(&r->out, text, strlen(text));
-    pthread_mutex_unlock(&r->lock);
-    free(text);
-    serve_request_finish(r);
-    return true;
 }
 
 /* A piece of text, or its bytes if it is no UTF-8. */
@@ -58,23 +42,23 @@ static bool tokenize(struct serve_request *r, json_t *body)
         flags = 0;
     if (json_is_true(json_object_get(body, "add_special")))
         flags |= CLSA_TOKENIZE_BOS | CLSA_TOKENIZE_EOS;
-    if (clsa_tokenize(r->server->model, json_string_value(text),
+    if (clsa_tokenize(r->of->text, json_string_value(text),
                       json_string_length(text), flags, &ids, &count, &error))
         return fail(r, "content", error.message);
     json_t *tokens = json_array();
     for (size_t i = 0; i < count; i++)
         json_array_append_new(
             tokens, pieces ? json_pack("{si so}", "id", (int)ids[i], "piece",
-                                       piece_of(r->server->model, ids[i]))
+                                       piece_of(r->of->text, ids[i]))
                            : json_integer(ids[i]));
     clsa_free(ids);
-    return answer(r, json_pack("{so}", "tokens", tokens));
+    return serve_request_answer(r, json_pack("{so}", "tokens", tokens));
 }
 
 static bool detokenize(struct serve_request *r, json_t *body)
 {
     const json_t *tokens = json_object_get(body, "tokens");
-    const clsa_model *model = r->server->model;
+    const clsa_model *model = r->of->text;
     const size_t count = json_array_size(tokens);
     clsa_detokenizer state = {.count = 0};
     struct serve_text text = {.data = NULL};
@@ -86,7 +70,7 @@ static bool detokenize(struct serve_request *r, json_t *body)
         char *piece;
         size_t size;
         if (i < count && (!json_is_integer(id) || number < 0 ||
-                          number >= (json_int_t)r->server->info.vocab)) {
+                          number >= (json_int_t)r->of->info.vocab)) {
             serve_text_free(&text);
             return fail(r, "tokens", "an id is not in the vocabulary");
         }
@@ -98,7 +82,7 @@ static bool detokenize(struct serve_request *r, json_t *body)
     }
     json_t *content = json_stringn(text.data ? text.data : "", text.size);
     serve_text_free(&text);
-    return answer(r, json_pack("{so}", "content", content));
+    return serve_request_answer(r, json_pack("{so}", "content", content));
 }
 
 static bool apply_template(struct serve_request *r, json_t *body)
@@ -106,7 +90,8 @@ static bool apply_template(struct serve_request *r, json_t *body)
     char *text = serve_prompt_render(r, body);
     if (!text)
         return false;
-    const bool done = answer(r, json_pack("{ss}", "prompt", text));
+    const bool done =
+        serve_request_answer(r, json_pack("{ss}", "prompt", text));
     clsa_free(text);
     return done;
 }
@@ -118,6 +103,8 @@ bool serve_texts_run(struct serve_request *request, json_t *body)
         return tokenize(request, body);
     case SERVE_DETOKENIZE:
         return detokenize(request, body);
+    case SERVE_SHOW:
+        return serve_request_answer(request, serve_ollama_show(request->of));
     default:
         return apply_template(request, body);
     }

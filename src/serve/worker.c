@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/serve/dialect.h"
 #include "src/serve/server.h"
 
 static void fail_memory(struct serve_request *r)
@@ -16,7 +17,7 @@ static bool open_choice(struct serve_request *r, unsigned i)
 {
     struct serve_choice *c = &r->choices[i];
     const struct serve_prompt *prompt = &r->prompts[i / r->params.n];
-    const uint64_t room = r->server->context - prompt->count;
+    const uint64_t room = r->of->context - prompt->count;
     clsa_sampler_options options = r->params.sampler;
     clsa_error error;
     *c = (struct serve_choice){.request = r, .index = i, .prompt = prompt};
@@ -29,6 +30,12 @@ static bool open_choice(struct serve_request *r, unsigned i)
     }
     memcpy(c->ids, prompt->ids, prompt->count * sizeof *c->ids);
     c->length = prompt->count;
+    if (serve_is_embed(r)) {
+        c->sum = calloc(r->of->info.width, sizeof *c->sum);
+        if (!c->sum)
+            fail_memory(r);
+        return c->sum != NULL;
+    }
     options.seed += i % r->params.n;
     if (clsa_sampler_open(&c->sampler, &options, &error) ||
         clsa_sampler_set_filters(c->sampler, &r->params.filters, &error)) {
@@ -55,10 +62,32 @@ static bool open_choices(struct serve_request *r)
     return true;
 }
 
+/* The one of a name; with one model, or no name, the first. NULL: none. */
+static const struct serve_model *find_model(const struct serve *server,
+                                            const char *name)
+{
+    if (server->model_count == 1 || !name)
+        return &server->models[0];
+    for (size_t i = 0; i < server->model_count; i++)
+        if (strcmp(server->models[i].name, name) == 0)
+            return &server->models[i];
+    return NULL;
+}
+
 static bool read_model(struct serve_request *r, json_t *body)
 {
     const char *name = json_string_value(json_object_get(body, "model"));
-    r->model = strdup(name && *name ? name : r->server->name);
+    const bool named = name && *name;
+    r->of = find_model(r->server, named ? name : NULL);
+    if (!r->of) {
+        serve_request_fail(r, 404, "not_found_error", "model",
+                           "model_not_found",
+                           "there is no model '%.200s': GET /v1/models lists "
+                           "them",
+                           name);
+        return false;
+    }
+    r->model = strdup(named ? name : r->of->name);
     if (!r->model)
         fail_memory(r);
     return r->model != NULL;
@@ -71,12 +100,20 @@ static bool read_object(struct serve_request *r, json_t *body)
                            "the body is not a JSON object");
         return false;
     }
+    if (!read_model(r, body))
+        return false;
     if (r->kind >= SERVE_TOKENIZE) {
         serve_texts_run(r, body);
         return false;
     }
-    return read_model(r, body) && serve_params_read(r, body) &&
-           serve_prompts_read(r, body) && open_choices(r);
+    r->is_chat = r->kind == SERVE_CHAT || r->kind == SERVE_OLLAMA_CHAT;
+    serve_params_init(&r->params);
+    const struct serve_dialect *dialect = serve_dialect_of(r->kind);
+    json_t *ours = dialect->read ? dialect->read(r, body) : json_incref(body);
+    const bool done = ours && serve_params_read(r, ours) &&
+                      serve_prompts_read(r, ours) && open_choices(r);
+    json_decref(ours);
+    return done;
 }
 
 bool serve_body_read(struct serve_request *request)
@@ -113,7 +150,7 @@ void *serve_worker_run(void *server)
     while (atomic_load(&s->phase) != SERVE_STOPPED) {
         struct serve_link *link = serve_queue_take(&s->parse), *next;
         if (!link)
-            serve_queue_wait(&s->parse);
+            serve_queue_wait(&s->parse, -1);
         for (; link; link = next) {
             next = link->next;
             parse((struct serve_request *)(void *)link);

@@ -46,6 +46,6 @@ clsa convert '' -o x
 # No line of a help is longer than 80 columns or ends in a blank.
 for command in run tokenize detokenize 'eval logits' 'eval needles' \
     'eval loss' 'eval perplexity' info convert quantize 'bench machine' \
-    'bench kernels' 'bench decode' 'bench tokenize'; do
+    'bench kernels' 'bench decode' 'bench tokenize' 'bench serve'; do
     clsa $command --help | grep -E '^.{81}| $'
 done

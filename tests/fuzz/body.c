@@ -11,15 +11,19 @@
 #include "tests/fuzz/fuzz.h"
 
 static const struct serve_options options = {
-    .max_seqs = 2, .max_queue = 2, .max_choices = 4, .model = ""};
+    .max_seqs = 2, .max_queue = 2, .max_choices = 4};
 
 static void open_server(struct serve *s)
 {
     s->options = &options;
-    s->model = fuzz_model("good-clsa.gguf");
-    s->context = 64;
-    clsa_model_get_info(s->model, &s->info, sizeof s->info);
-    strcpy(s->name, "fuzz");
+    struct serve_model *m = &s->models[0];
+    m->path = "";
+    m->text = fuzz_model("good-clsa.gguf");
+    m->context = 64;
+    clsa_model_get_info(m->text, &m->info, sizeof m->info);
+    strcpy(m->name, "fuzz");
+    m->pooling = SERVE_POOL_MEAN;
+    s->model_count = 1;
     fuzz_check(serve_queue_open(&s->ready));
     fuzz_check(serve_queue_open(&s->inbox));
     atomic_store(&s->phase, SERVE_READY);
@@ -28,6 +32,7 @@ static void open_server(struct serve *s)
 static void check_taken(const struct serve_request *r)
 {
     const struct serve_params *p = &r->params;
+    fuzz_check(r->choice_count <= SERVE_INPUTS);
     fuzz_check(p->n >= 1 && p->n <= options.max_choices);
     fuzz_check(p->stop_count <= SERVE_STOPS);
     fuzz_check(p->filters.bias_count <= SERVE_BIASES);
@@ -36,10 +41,10 @@ static void check_taken(const struct serve_request *r)
     for (size_t i = 0; i < r->choice_count; i++) {
         const struct serve_choice *c = &r->choices[i];
         fuzz_check(c->length >= 1 && c->limit >= 1);
-        fuzz_check(c->length + c->limit <= r->server->context);
+        fuzz_check(c->length + c->limit <= r->of->context);
         for (size_t j = 0; j < c->length; j++)
             fuzz_check(c->ids[j] >= 0 &&
-                       (uint32_t)c->ids[j] < r->server->info.vocab);
+                       (uint32_t)c->ids[j] < r->of->info.vocab);
     }
 }
 
@@ -50,7 +55,8 @@ static void check_answered(const struct serve_request *r)
     fuzz_check(answer != NULL);
     const json_t *error = json_object_get(answer, "error");
     fuzz_check((r->status == 200) == (error == NULL));
-    fuzz_check(!error || json_is_string(json_object_get(error, "message")));
+    fuzz_check(!error || json_is_string(error) ||
+               json_is_string(json_object_get(error, "message")));
     json_decref(answer);
 }
 
@@ -63,7 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         open_server(&server);
     struct serve_request *r = serve_request_new(&server);
     fuzz_check(r != NULL);
-    r->kind = (enum serve_kind)(data[0] % (SERVE_TEMPLATE + 1));
+    r->kind = (enum serve_kind)(data[0] % (SERVE_SHOW + 1));
     serve_text_add(&r->body, data + 1, size - 1);
     if (serve_body_read(r))
         check_taken(r);

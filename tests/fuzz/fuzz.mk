@@ -39,8 +39,8 @@ library := $(patsubst $(TOP)/%.c,%.o,$(wildcard $(TOP)/src/base/*.c \
 cli := $(addprefix src/cli/,bench/shape.o eval/needle_file.o files.o \
 	habits.o library.o machine.o message.o number.o options.o progress.o \
 	signals.o)
-serve := $(addprefix src/serve/,params.o prompt.o queue.o request.o text.o \
-	texts.o worker.o)
+serve := $(addprefix src/serve/,embed.o llama.o ollama.o openai.o params.o \
+	places.o prompt.o queue.o request.o text.o texts.o worker.o)
 
 all: $(addprefix fuzz_,$(TARGETS))
 

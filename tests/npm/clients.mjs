@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// clients.mjs URL: the clients that people have, against a server of a model
-// with a chat template: openai, ai with @ai-sdk/openai-compatible,
-// @langchain/openai, and a reader of metrics.
+// clients.mjs URL EMBED: the clients that people have, against a server of a model
+// with a chat template, and one of a model for embeddings: openai, ai with @ai-sdk/openai-compatible,
+// @langchain/openai, ollama, and a reader of metrics.
 import assert from "node:assert";
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
@@ -72,6 +72,53 @@ async function langchain() {
   assert.equal(joined, whole.content);
 }
 
+async function ollama() {
+  const { Ollama } = await load("ollama");
+  const client = new Ollama({ host: url });
+  const { models } = await client.list();
+  const model = models[0].name;
+  assert((await client.show({ model })).model_info["general.architecture"]);
+  assert.equal((await client.ps()).models.length, 1);
+  assert((await client.version()).version);
+  const options = { num_predict: 12, temperature: 0 };
+  const whole = await client.chat({ model, messages, options });
+  assert(whole.message.content.length > 0 && whole.eval_count === 12);
+  let joined = "", last;
+  const stream = await client.chat({ model, messages, options, stream: true });
+  for await (const part of stream) {
+    joined += part.message.content;
+    last = part;
+  }
+  assert.equal(joined, whole.message.content);
+  assert(last.done && last.done_reason === "length");
+  const text = await client.generate({ model, prompt: messages[0].content,
+    options });
+  assert.equal(text.response, whole.message.content);
+  await assert.rejects(client.chat({ model, messages, format: "json" }),
+    (error) => error.status_code === 400 && error.message.includes("format"));
+  const left = await client.generate({ model, prompt: "Once", stream: true });
+  for await (const part of left) {
+    assert.equal(part.done, false);
+    break;
+  }
+  client.abort();
+}
+
+async function embeddings() {
+  const OpenAI = (await load("openai")).default;
+  const { Ollama } = await load("ollama");
+  const baseURL = `${process.argv[3]}/v1`;
+  const client = new OpenAI({ baseURL, apiKey: "none", maxRetries: 0 });
+  const input = ["The river", "The town"];
+  const { data } = await client.embeddings.create({ model: "m", input });
+  assert.equal(data.length, 2);
+  const theirs = await new Ollama({ host: process.argv[3] }).embed({
+    model: "m", input });
+  assert.equal(theirs.embeddings.length, 2);
+  data.forEach((one, i) => one.embedding.forEach((x, j) =>
+    assert(Math.abs(x - theirs.embeddings[i][j]) < 1e-6)));
+}
+
 async function metrics() {
   const parse = (await load("parse-prometheus-text-format")).default;
   const text = await (await fetch(`${url}/metrics`)).text();
@@ -82,7 +129,8 @@ async function metrics() {
   assert(families.every((family) => family.help));
 }
 
-for (const check of [openai, aiSdk, langchain, metrics]) {
+for (const check of [openai, aiSdk, langchain, ollama, embeddings,
+  metrics]) {
   await check();
   console.log(`${check.name}: passed`);
 }

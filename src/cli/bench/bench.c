@@ -18,11 +18,15 @@
 #include "src/cli/message.h"
 #include "src/cli/signals.h"
 
-static const struct cli_command *const kinds[] = {
-    &cli_command_bench_machine, &cli_command_bench_kernels,
-    &cli_command_bench_decode,  &cli_command_bench_prefill,
-    &cli_command_bench_compare, &cli_command_bench_tokenize,
-    &cli_command_bench_model,   NULL};
+static const struct cli_command *const kinds[] = {&cli_command_bench_machine,
+                                                  &cli_command_bench_kernels,
+                                                  &cli_command_bench_decode,
+                                                  &cli_command_bench_prefill,
+                                                  &cli_command_bench_compare,
+                                                  &cli_command_bench_tokenize,
+                                                  &cli_command_bench_model,
+                                                  &cli_command_bench_serve,
+                                                  NULL};
 
 static int bench_run_kind(int argc, char **argv)
 {
