@@ -53,15 +53,17 @@ static struct serve_call *open_call(struct serve_connection *c,
     return call;
 }
 
+/* A body that gets too large is read to its end, as the library takes no answer
+   in the middle; the deadline of bodies holds for it. */
 static bool take_body(struct serve_call *call, const char *data, size_t size)
 {
     const struct serve_options *o = call->connection->http->server->options;
-    if (call->answered) /* refused: the rest is not looked at */
+    if (call->answered || call->too_large) /* refused */
         return true;
     if (call->body.size + size > o->max_body) {
-        serve_reply_error(call, 413, "invalid_request_error",
-                          "the body is too large");
-        return false;
+        call->too_large = true;
+        serve_text_free(&call->body);
+        return true;
     }
     serve_text_add(&call->body, data, size);
     return !call->body.failed;
@@ -88,12 +90,15 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *mhd,
     if (*size > 0) {
         const bool taken = take_body(call, data, *size);
         *size = 0;
-        return taken || call->answered ? MHD_YES : MHD_NO;
+        return taken ? MHD_YES : MHD_NO;
     }
     if (call->answered)
         return MHD_YES;
     if (c->wait == SERVE_WAIT_BODY) {
         wait_for(c, SERVE_WAIT_ANSWER);
+        if (call->too_large)
+            return serve_reply_error(call, 413, "invalid_request_error",
+                                     "the body is too large");
         return serve_route_body(call);
     }
     return serve_call_answer(call);
