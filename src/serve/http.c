@@ -285,13 +285,13 @@ static void check_deadlines(struct serve_http *http)
 
 static void take_ready(struct serve_http *http)
 {
-    struct serve_link *link = serve_queue_take(&http->server->ready), *next;
-    for (; link; link = next) {
+    struct serve_queue *queue = &http->server->ready;
+    struct serve_link *taken = serve_queue_take(queue), *link;
+    while ((link = serve_queue_next(queue, &taken))) {
         struct serve_request *r =
             (struct serve_request *)(void *)((char *)link -
                                              offsetof(struct serve_request,
                                                       ready));
-        next = link->next;
         if (r->connection)
             serve_call_resume(r->connection);
         serve_request_release(r);
