@@ -53,15 +53,17 @@ static struct serve_call *open_call(struct serve_connection *c,
     return call;
 }
 
+/* A body that gets too large is read to its end, as the library takes no answer
+   in the middle; the deadline of bodies holds for it. */
 static bool take_body(struct serve_call *call, const char *data, size_t size)
 {
     const struct serve_options *o = call->connection->http->server->options;
-    if (call->answered) /* refused: the rest is not looked at */
+    if (call->answered || call->too_large) /* refused */
         return true;
     if (call->body.size + size > o->max_body) {
-        serve_reply_error(call, 413, "invalid_request_error",
-                          "the body is too large");
-        return false;
+        call->too_large = true;
+        serve_text_free(&call->body);
+        return true;
     }
     serve_text_add(&call->body, data, size);
     return !call->body.failed;
@@ -88,12 +90,15 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *mhd,
     if (*size > 0) {
         const bool taken = take_body(call, data, *size);
         *size = 0;
-        return taken || call->answered ? MHD_YES : MHD_NO;
+        return taken ? MHD_YES : MHD_NO;
     }
     if (call->answered)
         return MHD_YES;
     if (c->wait == SERVE_WAIT_BODY) {
         wait_for(c, SERVE_WAIT_ANSWER);
+        if (call->too_large)
+            return serve_reply_error(call, 413, "invalid_request_error",
+                                     "the body is too large");
         return serve_route_body(call);
     }
     return serve_call_answer(call);
@@ -280,13 +285,13 @@ static void check_deadlines(struct serve_http *http)
 
 static void take_ready(struct serve_http *http)
 {
-    struct serve_link *link = serve_queue_take(&http->server->ready), *next;
-    for (; link; link = next) {
+    struct serve_queue *queue = &http->server->ready;
+    struct serve_link *taken = serve_queue_take(queue), *link;
+    while ((link = serve_queue_next(queue, &taken))) {
         struct serve_request *r =
             (struct serve_request *)(void *)((char *)link -
                                              offsetof(struct serve_request,
                                                       ready));
-        next = link->next;
         if (r->connection)
             serve_call_resume(r->connection);
         serve_request_release(r);

@@ -84,7 +84,7 @@ struct serve_call {
     char method[16], path[128];
     struct serve_text body;
     struct serve_request *request; /* of a generation, or NULL */
-    bool suspended, gone, answered;
+    bool suspended, gone, answered, too_large;
     int status;
     double started, progress; /* progress: when bytes were taken last */
 };

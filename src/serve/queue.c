@@ -54,10 +54,21 @@ struct serve_link *serve_queue_take(struct serve_queue *queue)
     struct serve_link *first = queue->first;
     queue->first = NULL;
     queue->last = &queue->first;
-    for (struct serve_link *link = first; link; link = link->next)
-        link->queued = false;
     pthread_mutex_unlock(&queue->lock);
     return first;
+}
+
+struct serve_link *serve_queue_next(struct serve_queue *queue,
+                                    struct serve_link **taken)
+{
+    struct serve_link *link = *taken;
+    if (!link)
+        return NULL;
+    pthread_mutex_lock(&queue->lock);
+    *taken = link->next;
+    link->queued = false;
+    pthread_mutex_unlock(&queue->lock);
+    return link;
 }
 
 void serve_queue_wait(struct serve_queue *queue, int ms)

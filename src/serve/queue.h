@@ -11,7 +11,7 @@
 
 struct serve_link {
     struct serve_link *next;
-    bool queued; /* in a queue now */
+    bool queued; /* in a queue, or taken and still to come */
 };
 
 struct serve_queue {
@@ -27,8 +27,14 @@ void serve_queue_close(struct serve_queue *queue);
    put. */
 bool serve_queue_put(struct serve_queue *queue, struct serve_link *link);
 
-/* All entries in order, linked by `next`; none of them is queued any more. */
+/* All entries in order, for serve_queue_next. */
 struct serve_link *serve_queue_take(struct serve_queue *queue);
+
+/* The next of the entries that were taken, or NULL. From now on it may be put
+   again, while the others wait for their turn: a writer never changes links
+   that the reader still follows. */
+struct serve_link *serve_queue_next(struct serve_queue *queue,
+                                    struct serve_link **taken);
 
 /* Wake the reader with nothing. */
 void serve_queue_wake(struct serve_queue *queue);

@@ -37,10 +37,10 @@ static void add_waiting(struct serve_engine *e, struct serve_choice *c)
 
 static void take_inbox(struct serve_engine *e)
 {
-    struct serve_link *link = serve_queue_take(&e->server->inbox), *next;
-    for (; link; link = next) {
+    struct serve_queue *inbox = &e->server->inbox;
+    struct serve_link *taken = serve_queue_take(inbox), *link;
+    while ((link = serve_queue_next(inbox, &taken))) {
         struct serve_request *r = (struct serve_request *)(void *)link;
-        next = link->next;
         r->queued = serve_seconds();
         for (size_t i = 0; i < r->choice_count; i++)
             add_waiting(e, &r->choices[i]);

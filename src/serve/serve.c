@@ -49,11 +49,9 @@ static void start(struct serve *s, struct threads *threads)
 /* What waits in a queue has a reference that nobody takes any more. */
 static void release_queue(struct serve_queue *queue)
 {
-    struct serve_link *link = serve_queue_take(queue), *next;
-    for (; link; link = next) {
-        next = link->next;
+    struct serve_link *taken = serve_queue_take(queue), *link;
+    while ((link = serve_queue_next(queue, &taken)))
         serve_request_release((struct serve_request *)(void *)link);
-    }
 }
 
 static void stop(struct serve *s, const struct threads *threads)

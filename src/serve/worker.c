@@ -148,13 +148,11 @@ void *serve_worker_run(void *server)
 {
     struct serve *s = server;
     while (atomic_load(&s->phase) != SERVE_STOPPED) {
-        struct serve_link *link = serve_queue_take(&s->parse), *next;
-        if (!link)
+        struct serve_link *taken = serve_queue_take(&s->parse), *link;
+        if (!taken)
             serve_queue_wait(&s->parse, -1);
-        for (; link; link = next) {
-            next = link->next;
+        while ((link = serve_queue_next(&s->parse, &taken)))
             parse((struct serve_request *)(void *)link);
-        }
     }
     return NULL;
 }

@@ -75,8 +75,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_taken(r);
     else
         check_answered(r);
-    struct serve_link *link = serve_queue_take(&server.ready);
-    if (link) /* it holds the request */
+    struct serve_link *taken = serve_queue_take(&server.ready);
+    if (serve_queue_next(&server.ready, &taken)) /* it holds the request */
         serve_request_release(r);
     serve_request_release(r);
     return 0;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Timeouts of clsa serve, and what /metrics tells: histograms, answers by path
+"""Timeouts of clsa serve, bodies that are too large, and what /metrics tells: histograms, answers by path
 and status."""
 
 import http.client
@@ -87,7 +87,20 @@ def check_metrics():
             assert "clsa_http_requests_total" + line + "\n" in text, text
 
 
+def check_large_bodies():
+    """A body of unknown length, which turns out to be too large."""
+    with Server("-c", "256", "--max-body", "2K") as server:
+        chunk = b"400\r\n" + b" " * 1024 + b"\r\n"
+        head = (b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n"
+                b"Transfer-Encoding: chunked\r\n\r\n")
+        for count, status in ((2, b"400"), (3, b"413"), (40, b"413")):
+            answer = server.raw(head + chunk * count + b"0\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.1 " + status), answer
+        assert server.get("/health")[0] == 200
+
+
 def main():
+    check_large_bodies()
     check_queue_timeout()
     check_request_timeout()
     check_metrics()
