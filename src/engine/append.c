@@ -100,6 +100,7 @@ static void plan_step(const struct prompt *r, struct clsa_step *step)
         .output = scratch->output,
         .stores = r->stores,
         .outputs = r->outputs,
+        .observer = r->session->observer,
     };
     while (!is_full(r, step)) {
         const size_t i = r->done + step->n;
@@ -315,7 +316,7 @@ static clsa_status choose_backends(struct prompt *r, clsa_error *error)
     for (size_t i = 0; i < r->count; i++)
         outputs += is_output(r, i) || clsa_session_prompts_select(s);
     bool many = outputs >= CLSA_GEMM_TOKENS_MIN;
-    CLSA_TRY(clsa_prefill_reserve(s, many, error));
+    CLSA_TRY(clsa_prefill_reserve(s, many || s->observer, error));
     if (s->prefill == CLSA_PREFILL_NATIVE)
         return CLSA_OK;
     r->stores = clsa_onednn_backend(s->model->onednn);

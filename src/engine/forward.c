@@ -6,13 +6,14 @@
  *            -> output projection ; norm -> FFN ] x L -> norm -> logits
  *
  * All tokens run up to the last store; the outputs alone go on from there.
- * Shapes: n tokens that run, d hidden, h heads, g kv_heads, e head_dim, f ffn,
- * e_i index_dim. All threads run every line.
+ * Under an observer (observe.h) all tokens run all layers. Shapes: n tokens
+ * that run, d hidden, h heads, g kv_heads, e head_dim, f ffn, e_i index_dim.
+ * All threads run every line.
  */
 #include <math.h>
 #include <string.h>
 
-#include "src/engine/attention.h"
+#include "src/engine/observe.h"
 #include "src/engine/select.h"
 
 /* cos and sin of token t of the step, of rope r. */
@@ -186,6 +187,7 @@ static void project(const struct clsa_pass *p, bool writes)
 static void attention(const struct clsa_pass *p, bool writes)
 {
     project(p, writes);
+    clsa_observe(p);
     if (p->outputs && clsa_layer_reads_cache(p->net, p->layer))
         clsa_select(p);
     if (!clsa_attend_together(p))
@@ -278,8 +280,19 @@ static void begin(struct clsa_pass *p)
     p->x = p->model->scratch->x;
     embed(p);
     clsa_extend_windows(p);
-    clsa_make_layer_inputs(p, true, p->step->stage == CLSA_STAGE_REFILL);
+    clsa_make_layer_inputs(p, true,
+                           p->step->stage == CLSA_STAGE_REFILL ||
+                               clsa_is_observed(p->step));
     clsa_op_done(p, CLSA_OP_EMBED);
+}
+
+/* The layer that all tokens of a step run up to. */
+static uint32_t common_end(const struct clsa_pass *p)
+{
+    if (p->step->stage == CLSA_STAGE_REFILL)
+        return p->net->refill_end;
+    return clsa_is_observed(p->step) ? p->net->layer_count
+                                     : p->net->last_writer;
 }
 
 /* All tokens run up to the last store. A refill leaves the caches as they are:
@@ -288,7 +301,7 @@ static void run_to_stores(struct clsa_pass *p)
 {
     const struct clsa_network *net = p->net;
     const bool refill = p->step->stage == CLSA_STAGE_REFILL;
-    const uint32_t end = refill ? net->refill_end : net->last_writer;
+    const uint32_t end = common_end(p);
     begin(p);
     for (uint32_t i = 0; i < end && !p->step->stopped; i++) {
         const struct clsa_layer *l = &net->layers[i];
@@ -296,7 +309,7 @@ static void run_to_stores(struct clsa_pass *p)
                   l->writes && !(refill && clsa_layer_reads_cache(net, l)));
     }
     clsa_step_clock(p, CLSA_PHASE_SELF);
-    if (refill || p->step->stopped)
+    if (refill || p->step->stopped || end == net->layer_count)
         return;
     p->layer = &net->layers[net->last_writer];
     write_store(p);
@@ -375,7 +388,7 @@ void clsa_forward(void *context, struct clsa_worker *w)
         step->stopped)
         return;
     take_outputs(&p);
-    for (uint32_t i = step->early ? 0 : p.net->last_writer;
+    for (uint32_t i = step->early ? 0 : common_end(&p);
          i < p.net->layer_count && !step->stopped; i++)
         run_layer(&p, i, step->early && p.net->layers[i].writes);
     clsa_step_clock(&p, CLSA_PHASE_CROSS);

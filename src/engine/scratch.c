@@ -54,12 +54,14 @@ static size_t cache_partials(const struct clsa_session *session,
                                       : clsa_max(PROMPT_PARTIALS, least);
 }
 
-/* The same of n tokens up to the last store. */
+/* The same of n tokens up to the last store, or to the end. */
 static size_t token_partials(const struct clsa_session *session, size_t n)
 {
     const struct clsa_network *net = &session->model->net;
+    const uint32_t end =
+        session->observer ? net->layer_count : net->last_writer;
     size_t most = 0;
-    for (uint32_t i = 0; i < net->last_writer; i++) {
+    for (uint32_t i = 0; i < end; i++) {
         const struct clsa_layer *l = &net->layers[i];
         const size_t window = net->stores[l->store].window;
         const size_t each =

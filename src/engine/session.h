@@ -43,6 +43,8 @@ struct clsa_session {
     bool prefill_auto;         /* chosen by us */
     bool prompt_policy;        /* prompts are read under the policy, too */
     const char *notice;        /* what the system refused to it, or "" */
+    const struct clsa_observer
+        *observer; /* of its tokens (observe.h), or NULL */
     clsa_type kv_type, index_type;
     char attention[CLSA_POLICY_TEXT]; /* the policy as it was given */
     struct clsa_policy policy;

@@ -76,8 +76,9 @@ struct clsa_step {
     struct clsa_backend *stores, *outputs;
     /* A policy looks at the queries of layers, which are not scaled then. */
     bool shows_queries;
-    bool early;          /* all tokens are outputs, and select in all layers */
-    bool profiled;       /* operations are timed */
+    bool early; /* all tokens are outputs, and select in all layers */
+    const struct clsa_observer *observer; /* of the tokens; NULL: none */
+    bool profiled;                        /* operations are timed */
     bool stoppable;      /* it may be taken back in the middle */
     atomic_bool stopped; /* worker 0 saw that it has to be */
     /* Written by worker 0 several times a layer: not in a cache line that the
