@@ -33,7 +33,8 @@ static bool has_index(const struct clsa_gguf *gguf, uint32_t layer)
     return clsa_gguf_tensor(gguf, name) != NULL;
 }
 
-/* The sites: those that the key names, or the layers with tensors. */
+/* The sites: those that the key names, or the layers with tensors. Without any,
+   top_k may be the number of rows of anchors. */
 static clsa_status read_sites(const struct clsa_arch_keys *keys,
                               uint32_t layers, uint32_t *sites, uint32_t *count)
 {
@@ -43,7 +44,8 @@ static clsa_status read_sites(const struct clsa_arch_keys *keys,
          i < layers && !clsa_keys_has(keys, "attention.indexer.layers"); i++)
         if (has_index(keys->gguf, i))
             sites[(*count)++] = i;
-    if (*count > 0 || !clsa_keys_has(keys, "attention.indexer.top_k"))
+    if (*count > 0 || !clsa_keys_has(keys, "attention.indexer.top_k") ||
+        clsa_keys_has(keys, "attention.anchor_layers"))
         return CLSA_OK;
     return clsa_fail(
         keys->error, CLSA_ERR_FORMAT,
@@ -146,16 +148,33 @@ static clsa_status read_indexes(struct clsa_network *net,
         net->stores[l->store].index_dim = x.dim;
     }
     x.anchor_count = net->indexes.anchor_count;
+    x.anchor_rows = net->indexes.anchor_rows;
     memcpy(x.anchors, net->indexes.anchors, sizeof x.anchors);
     net->indexes = x;
     net->top_k = top_k;
     return CLSA_OK;
 }
 
+/* Rows of anchors by a file without an index: its top_k. */
+static clsa_status read_anchor_rows(const struct clsa_arch_keys *keys,
+                                    uint32_t *rows)
+{
+    uint32_t sinks, recent;
+    *rows = 0;
+    CLSA_TRY(clsa_keys_size(keys, "attention.indexer.top_k", false,
+                            CLSA_SIZE_LIMIT, rows));
+    return *rows ? clsa_indexes_read_kept(keys, *rows, &sinks, &recent)
+                 : CLSA_OK;
+}
+
 static clsa_status read_anchors(struct clsa_network *net,
                                 const struct clsa_arch_keys *keys)
 {
     struct clsa_indexes *x = &net->indexes;
+    uint32_t sites[CLSA_LAYER_LIMIT], count = 0;
+    CLSA_TRY(read_sites(keys, net->layer_count, sites, &count));
+    if (count == 0)
+        CLSA_TRY(read_anchor_rows(keys, &x->anchor_rows));
     CLSA_TRY(clsa_keys_layers(keys, "attention.anchor_layers", net->layer_count,
                               CLSA_ANCHORS_MOST, x->anchors, &x->anchor_count));
     for (uint32_t i = 0; i < x->anchor_count; i++)
@@ -256,25 +275,18 @@ clsa_status clsa_indexes_read_side(struct clsa_network *net,
     return status;
 }
 
-#define SUM_TEXT (2 * SHA256_DIGEST_SIZE + 1)
-
-/* The SHA-256 sum over the norms of the sites, or of the anchors if the side
-   file has no index, in hexadecimal. */
-static void sum_norms(const struct clsa_network *net, char text[SUM_TEXT])
+void clsa_indexes_sum(const struct clsa_network *net, const uint32_t *layers,
+                      uint32_t count, char text[CLSA_INDEXES_SUM])
 {
-    const struct clsa_indexes *x = &net->indexes;
     const uint64_t n = net->hidden;
     struct sha256_ctx sum;
     uint8_t digest[SHA256_DIGEST_SIZE];
     char name[60];
     sha256_init(&sum);
-    for (uint32_t i = 0, a = 0; i < net->layer_count; i++) {
-        const struct clsa_layer *l = &net->layers[i];
-        const bool anchor = a < x->anchor_count && x->anchors[a] == i;
-        a += anchor;
-        if (x->from_side ? !l->indexed : !anchor)
-            continue;
-        snprintf(name, sizeof name, "blk.%" PRIu32 ".attn_norm.weight", i);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct clsa_layer *l = &net->layers[layers[i]];
+        snprintf(name, sizeof name, "blk.%" PRIu32 ".attn_norm.weight",
+                 layers[i]);
         sha256_update(&sum, strlen(name), (const uint8_t *)name);
         sha256_update(&sum, sizeof n, (const uint8_t *)&n);
         sha256_update(&sum, n * sizeof *l->attn_norm,
@@ -285,18 +297,52 @@ static void sum_norms(const struct clsa_network *net, char text[SUM_TEXT])
         snprintf(text + 2 * i, 3, "%02x", digest[i]);
 }
 
+clsa_status clsa_indexes_list(const struct clsa_network *net,
+                              const struct clsa_gguf *side,
+                              struct clsa_indexes_lists *lists,
+                              clsa_error *error)
+{
+    bool *read = clsa_mem_calloc(side->key_count + 1, sizeof *read);
+    if (!read)
+        return clsa_fail_memory(error, "keys of an index", side->key_count);
+    const struct clsa_arch_keys keys = {side, net->arch->name, read, error};
+    lists->site_count = lists->anchor_count = 0;
+    clsa_status status =
+        read_sites(&keys, net->layer_count, lists->sites, &lists->site_count);
+    if (!status)
+        status = clsa_keys_layers(&keys, "attention.anchor_layers",
+                                  net->layer_count, CLSA_ANCHORS_MOST,
+                                  lists->anchors, &lists->anchor_count);
+    clsa_mem_free(read);
+    return status;
+}
+
 clsa_status clsa_indexes_check(const struct clsa_network *net,
                                const struct clsa_gguf *side, clsa_error *error)
 {
+    uint32_t sites[CLSA_LAYER_LIMIT], anchors[CLSA_ANCHORS_MOST];
+    struct clsa_indexes_lists lists = {.sites = sites, .anchors = anchors};
     struct clsa_gguf_string of;
-    char sum[SUM_TEXT];
+    char sum[CLSA_INDEXES_SUM];
     CLSA_TRY(clsa_gguf_text(side, "clsa.index.of", true, &of, error));
-    sum_norms(net, sum);
+    CLSA_TRY(clsa_indexes_list(net, side, &lists, error));
+    if (lists.site_count > 0)
+        clsa_indexes_sum(net, sites, lists.site_count, sum);
+    else
+        clsa_indexes_sum(net, anchors, lists.anchor_count, sum);
     return says(&of, sum) ? CLSA_OK
                           : foreign(side,
                                     "key 'clsa.index.of' is not the sum "
                                     "of this model's norms",
                                     error);
+}
+
+clsa_status clsa_indexes_check_file(const struct clsa_network *net,
+                                    const struct clsa_gguf *side,
+                                    clsa_error *error)
+{
+    CLSA_TRY(check_kind(net, side, error));
+    return clsa_indexes_check(net, side, error);
 }
 
 /* ----------------------------------------------------------------- tensors */

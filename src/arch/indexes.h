@@ -43,4 +43,30 @@ clsa_status clsa_indexes_find_side(struct clsa_network *net,
 clsa_status clsa_indexes_check(const struct clsa_network *net,
                                const struct clsa_gguf *side, clsa_error *error);
 
+#define CLSA_INDEXES_SUM 65 /* bytes of a sum, NUL included */
+
+/*
+ * What key clsa.index.of of a side file has to say: the SHA-256 sum, in
+ * hexadecimal, over the norms of these layers of the model: the sites, or the
+ * anchors of a file without sites; ascending.
+ */
+void clsa_indexes_sum(const struct clsa_network *net, const uint32_t *layers,
+                      uint32_t count, char text[CLSA_INDEXES_SUM]);
+
+/* The sites and the anchors of a side file, whose keys do not have to be
+   complete. sites[CLSA_LAYER_LIMIT], anchors[CLSA_ANCHORS_MOST]. */
+struct clsa_indexes_lists {
+    uint32_t site_count, anchor_count;
+    uint32_t *sites, *anchors;
+};
+clsa_status clsa_indexes_list(const struct clsa_network *net,
+                              const struct clsa_gguf *side,
+                              struct clsa_indexes_lists *lists,
+                              clsa_error *error);
+
+/* Refuses a file that is not a side file of this model. */
+clsa_status clsa_indexes_check_file(const struct clsa_network *net,
+                                    const struct clsa_gguf *side,
+                                    clsa_error *error);
+
 #endif /* CLSA_ARCH_INDEXES_H */

@@ -158,6 +158,7 @@ struct clsa_indexes {
     uint32_t first_window;  /* rows that the layers before the first site see
                                in addition to the sinks; 0: all rows */
     uint32_t anchor_count, anchors[CLSA_ANCHORS_MOST]; /* layers, ascending */
+    uint32_t anchor_rows; /* that anchors choose; 0: as many as an index */
     bool from_side; /* the tensors are in a side file */
 };
 

@@ -26,6 +26,7 @@ static const char *derive(struct clsa_policy *policy,
 {
     const struct clsa_indexes *x = &net->indexes;
     policy->rows = policy->number[0] ? policy->number[0]
+                   : x->anchor_rows  ? x->anchor_rows
                    : net->top_k      ? net->top_k
                                      : ROWS;
     policy->least = LEAST;
