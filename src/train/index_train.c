@@ -255,13 +255,12 @@ static clsa_status prepare(struct training *r, clsa_error *error)
    stopped. */
 static clsa_status train(struct training *r, clsa_error *error)
 {
-    clsa_error ignored;
     CLSA_TRY(prepare(r, error));
     CLSA_TRY(clsa_trainer_open(&r->trainer, error));
     const clsa_status status = clsa_trainer_run(&r->trainer, error);
     const bool measured = r->trainer.state.counts.measured > 0;
     if (status == CLSA_ERR_STOPPED && measured)
-        write_side(r, &ignored);
+        CLSA_TRY(write_side(r, error));
     if (status)
         return status;
     CLSA_TRY(write_side(r, error));
