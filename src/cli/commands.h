@@ -32,6 +32,9 @@ extern const struct cli_command cli_command_bench_tokenize;
 extern const struct cli_command cli_command_convert;
 extern const struct cli_command cli_command_quantize;
 extern const struct cli_command cli_command_serve;
+extern const struct cli_command cli_command_index;
+extern const struct cli_command cli_command_index_test;
+extern const struct cli_command cli_command_index_train;
 
 /* The command of a NULL-terminated list with this name, or NULL. */
 const struct cli_command *

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the commands of `clsa index` share (index.c). */
+#ifndef CLSA_CLI_INDEX_H
+#define CLSA_CLI_INDEX_H
+
+#include "clsa_train.h"
+#include "src/cli/library.h"
+
+/* Add the tokens of files: the values of --text, then `more` operands. */
+int cli_index_read(const clsa_model *model, const struct cli_texts *texts,
+                   int more, char **files, struct cli_ids *ids);
+
+/* x.clsa.gguf of x.gguf, to be freed; NULL: no memory. */
+char *cli_index_beside(const char *model);
+
+#endif /* CLSA_CLI_INDEX_H */
