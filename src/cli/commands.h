@@ -30,6 +30,7 @@ extern const struct cli_command cli_command_bench_prefill;
 extern const struct cli_command cli_command_bench_tokenize;
 extern const struct cli_command cli_command_convert;
 extern const struct cli_command cli_command_quantize;
+extern const struct cli_command cli_command_calibrate;
 extern const struct cli_command cli_command_serve;
 
 /* The command of a NULL-terminated list with this name, or NULL. */
