@@ -18,6 +18,7 @@ clsa calibrate model.gguf
 clsa calibrate one.gguf
 clsa calibrate --sites 4 like.gguf
 clsa calibrate -c 200 like.gguf
+clsa calibrate -c 1M like.gguf
 echo 'too short' >short
 clsa calibrate --text short like.gguf
 clsa calibrate --text nothing like.gguf

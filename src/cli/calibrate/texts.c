@@ -246,6 +246,10 @@ static int choose_context(struct making *m, uint64_t context, const char *path,
     clsa_model_get_info(m->model, &info, sizeof info);
     m->context =
         (size_t)clsa_min_u64(context ? context : CONTEXT, info.context);
+    if (context > info.context)
+        return cli_fail("-c %" PRIu64 ": the model was trained for %" PRIu64
+                        " tokens: use a smaller number",
+                        context, info.context);
     if (m->context < CONTEXT_LEAST)
         return cli_fail("a context of %zu tokens has no far rows: use %d or "
                         "more",
