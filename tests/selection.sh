@@ -4,7 +4,8 @@
 # selection.sh LENGTH...: needle-in-a-haystack retrieval from contexts of 2k or
 # 8k tokens by an ordinary transformer that shares one selection between its
 # layers: by the index in its file, by the side file with three indexes, and by
-# its anchors, all with 512 rows. Each has to be within a number of answers of
+# its anchors, all with 512 rows; and by the anchors that `clsa calibrate` finds
+# in it. Each has to be within a number of answers of
 # `dense`.
 #
 # Environment: CLSA (the program, default ./clsa), CLSA_SHARED (models and
@@ -15,6 +16,8 @@ clsa=${CLSA:-./clsa}
 shared=${CLSA_SHARED:-../shared}
 model=$shared/models/qwen3-tiny-bf16.gguf
 failed=0
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
 declare -A file=([2k]=5 [8k]=8) side=([2k]=6 [8k]=4) anchors=([2k]=6 [8k]=4)
 
 if [ ! -r "$model" ] || [ ! -r "$shared/eval/needles-2k.jsonl" ]; then
@@ -37,6 +40,9 @@ within() {
     fi
 }
 
+"$clsa" calibrate -q -o "$folder/found.clsa.gguf" "$model" |
+    tail -n 4 | grep -v Written
+
 for length in "$@"; do
     table=$(recalled "$length" none dense,clsa:512,anchors:512)
     dense=$(awk '$1 == "dense" { print $3 }' <<<"$table")
@@ -49,5 +55,8 @@ for length in "$@"; do
     table=$(recalled "$length" "$shared/models/qwen3-tiny-h8.clsa.gguf" clsa:512)
     within "$length" 'clsa:512 by the side file' \
         "$(awk '{ print $3 }' <<<"$table")" "$dense" "${side[$length]}"
+    table=$(recalled "$length" "$folder/found.clsa.gguf" anchors:512)
+    within "$length" 'anchors:512 by calibration' \
+        "$(awk '{ print $3 }' <<<"$table")" "$dense" "${anchors[$length]}"
 done
 exit $failed

@@ -244,12 +244,18 @@ static clsa_status check_size(const struct clsa_arch_keys *keys,
     return foreign(keys->gguf, text, keys->error);
 }
 
+static clsa_status check_sizes(const struct clsa_network *net,
+                               const struct clsa_arch_keys *keys)
+{
+    CLSA_TRY(check_size(keys, "block_count", net->layer_count));
+    return check_size(keys, "embedding_length", net->hidden);
+}
+
 static clsa_status read_side(struct clsa_network *net,
                              const struct clsa_arch_keys *keys)
 {
     clsa_indexes_claim(keys);
-    CLSA_TRY(check_size(keys, "block_count", net->layer_count));
-    CLSA_TRY(check_size(keys, "embedding_length", net->hidden));
+    CLSA_TRY(check_sizes(net, keys));
     CLSA_TRY(read_indexes(net, keys, true));
     if (clsa_keys_has(keys, "attention.anchor_layers"))
         CLSA_TRY(read_anchors(net, keys));
@@ -342,7 +348,13 @@ clsa_status clsa_indexes_check_file(const struct clsa_network *net,
                                     clsa_error *error)
 {
     CLSA_TRY(check_kind(net, side, error));
-    return clsa_indexes_check(net, side, error);
+    bool *read = clsa_mem_calloc(side->key_count, sizeof *read);
+    if (!read)
+        return clsa_fail_memory(error, "keys of an index", side->key_count);
+    const struct clsa_arch_keys keys = {side, net->arch->name, read, error};
+    const clsa_status status = check_sizes(net, &keys);
+    clsa_mem_free(read);
+    return status ? status : clsa_indexes_check(net, side, error);
 }
 
 /* ----------------------------------------------------------------- tensors */

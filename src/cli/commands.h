@@ -31,6 +31,7 @@ extern const struct cli_command cli_command_bench_serve;
 extern const struct cli_command cli_command_bench_tokenize;
 extern const struct cli_command cli_command_convert;
 extern const struct cli_command cli_command_quantize;
+extern const struct cli_command cli_command_calibrate;
 extern const struct cli_command cli_command_serve;
 extern const struct cli_command cli_command_index;
 extern const struct cli_command cli_command_index_test;

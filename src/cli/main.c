@@ -22,6 +22,7 @@ static const struct cli_command *const commands[] = {&cli_command_run,
                                                      &cli_command_info,
                                                      &cli_command_convert,
                                                      &cli_command_quantize,
+                                                     &cli_command_calibrate,
                                                      &cli_command_index,
                                                      &cli_command_bench,
                                                      NULL};

@@ -29,8 +29,7 @@ static const struct {
                       {"Edith of Cork", "19378"}, {"Frank of Kiel", "52604"},
                       {"Greta of Graz", "94781"}, {"Henry of York", "23065"}};
 
-/* The end of the sentence around a place, after ". "; or the place. */
-static size_t sentence_end(const char *text, size_t at, size_t size)
+size_t cli_sentence_end(const char *text, size_t at, size_t size)
 {
     for (size_t i = at; i + 1 < size && i < at + 512; i++)
         if (text[i] == '.' && (text[i + 1] == ' ' || text[i + 1] == '\n'))
@@ -46,7 +45,7 @@ static int hide_needles(const struct cli_text *text, struct cli_text *haystack)
     size_t from = 0;
     char needle[80];
     for (size_t i = 0; i < NEEDLES; i++) {
-        size_t to = sentence_end(text->data, size * i / NEEDLES, size);
+        size_t to = cli_sentence_end(text->data, size * i / NEEDLES, size);
         to = clsa_max(to, from);
         CLI_TRY(cli_text_add(haystack, text->data + from, to - from));
         snprintf(needle, sizeof needle, "The door code of %s is %s. ",
@@ -54,7 +53,7 @@ static int hide_needles(const struct cli_text *text, struct cli_text *haystack)
         CLI_TRY(cli_text_add(haystack, needle, strlen(needle)));
         from = to;
     }
-    size = sentence_end(text->data, size - 1, size);
+    size = cli_sentence_end(text->data, size - 1, size);
     return cli_text_add(haystack, text->data + from,
                         size > from ? size - from : 0);
 }

@@ -34,4 +34,8 @@ struct cli_measure {
 int cli_measure_text(const struct cli_common *common, const char *model,
                      const char *text, struct cli_measure *measure);
 
+/* The end of the sentence around a place of a text, after the space; or the
+   place, if it is far. */
+size_t cli_sentence_end(const char *text, size_t at, size_t size);
+
 #endif /* CLSA_CLI_MEASURE_H */

@@ -131,7 +131,7 @@ static uint64_t rows_of(const struct clsa_step_token *token,
     const struct clsa_network *net = &token->session->model->net;
     if (clsa_policy_reads_all(policy, net, layer, token->position))
         return token->position + 1;
-    return layer < net->layers + net->first_site && policy->first_rows
+    return layer < net->layers + policy->first_layers && policy->first_rows
                ? policy->first_rows
                : policy->rows;
 }

@@ -3,11 +3,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clsa_train.h"
 #include "src/base/mem.h"
 #include "src/engine/model.h"
 
-/* x.clsa.gguf of x.gguf, to be freed; NULL: no memory. */
-static char *name_beside(const char *path)
+char *clsa_index_beside(const char *path)
 {
     static const char end[] = ".gguf", side[] = ".clsa.gguf";
     size_t length = strlen(path);
@@ -28,7 +28,7 @@ clsa_status clsa_model_open_side(struct clsa_gguf **side, const char *path,
     if (index)
         return strcmp(index, "none") == 0 ? CLSA_OK
                                           : clsa_gguf_open(side, index, error);
-    char *name = name_beside(path);
+    char *name = clsa_index_beside(path);
     if (!name)
         return clsa_fail_memory(error, "the name of an index", strlen(path));
     clsa_status status =

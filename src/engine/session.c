@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening, closing, forking and truncating sequences. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "clsa_bench.h"
+#include "clsa_train.h"
 #include "src/base/mem.h"
 #include "src/base/minmax.h"
 #include "src/base/structs.h"
@@ -61,6 +63,21 @@ static clsa_status open_set(const struct clsa_session *s,
     return clsa_working_set_open(set, layout, clsa_session_slots(s), error);
 }
 
+/* What clsa_session_set_first_window has asked for. */
+static clsa_status set_window(struct clsa_session *s, const char *text,
+                              clsa_error *error)
+{
+    const struct clsa_policy_type *type = s->policy.type;
+    if (s->first_window == 0 ||
+        (type->set_window &&
+         type->set_window(&s->policy, &s->model->net, s->first_window)))
+        return CLSA_OK;
+    return clsa_fail(error, CLSA_ERR_UNSUPPORTED,
+                     "option attention: '%s': no layers that could have a "
+                     "window before the first one that chooses",
+                     text);
+}
+
 static clsa_status set_policy(struct clsa_session *s, const char *attention,
                               clsa_error *error)
 {
@@ -68,6 +85,7 @@ static clsa_status set_policy(struct clsa_session *s, const char *attention,
     const char *text = attention ? attention : clsa_policy_default(net);
     CLSA_TRY(clsa_policy_parse(&s->policy, text, net, error));
     const struct clsa_policy_type *type = s->policy.type;
+    CLSA_TRY(set_window(s, text, error));
     snprintf(s->attention, sizeof s->attention, "%s", text);
     if (clsa_policy_is_dense(&s->policy))
         return CLSA_OK;
@@ -320,6 +338,24 @@ clsa_status clsa_session_set_attention(clsa_session *session,
     next.has_logits = false;
     clsa_session_assign(session, &next);
     return CLSA_OK;
+}
+
+clsa_status clsa_session_set_first_window(clsa_session *session,
+                                          uint32_t window,
+                                          const char *attention,
+                                          clsa_error *error)
+{
+    const uint32_t before = session->first_window;
+    if (window > CLSA_CONTEXT_LIMIT)
+        return clsa_fail(error, CLSA_ERR_ARGUMENT,
+                         "a window of %" PRIu32 " rows: use 1 to %llu", window,
+                         (unsigned long long)CLSA_CONTEXT_LIMIT);
+    session->first_window = window;
+    const clsa_status status =
+        clsa_session_set_attention(session, attention, error);
+    if (status)
+        session->first_window = before;
+    return status;
 }
 
 /* Everything that was made of positions from `length` on is gone. */

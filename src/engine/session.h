@@ -48,7 +48,8 @@ struct clsa_session {
     clsa_type kv_type, index_type;
     char attention[CLSA_POLICY_TEXT]; /* the policy as it was given */
     struct clsa_policy policy;
-    void *policy_state; /* of policies that have one */
+    uint32_t first_window; /* of policies to come, clsa_train.h; 0: none */
+    void *policy_state;    /* of policies that have one */
     size_t policy_bytes;
 
     uint64_t charged; /* bytes taken from the budget of the model */

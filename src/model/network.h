@@ -159,7 +159,7 @@ struct clsa_indexes {
                                in addition to the sinks; 0: all rows */
     uint32_t anchor_count, anchors[CLSA_ANCHORS_MOST]; /* layers, ascending */
     uint32_t anchor_rows; /* that anchors choose; 0: as many as an index */
-    bool from_side; /* the tensors are in a side file */
+    bool from_side;       /* the tensors are in a side file */
 };
 
 struct clsa_network {

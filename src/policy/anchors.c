@@ -3,7 +3,8 @@
  * Policy anchors[:K[:LAYERS]]: some layers attend to all rows, and each of them
  * chooses for the layers up to the next: sinks, the last K / 4 rows, and the
  * rows that have the largest sum over heads of its softmax weights. Layers
- * before the first one attend to all rows.
+ * before the first one attend to all rows; to try how the model would do with
+ * windows there, calibration can have them read sinks and a window.
  *
  * Scores are kept while an anchor attends, when the keys are in the caches of
  * the CPU. Of an output, in the scratch of policies, n being the context:
@@ -55,20 +56,38 @@ static bool is_anchor(const struct clsa_policy *policy, uint32_t layer)
     return i < policy->layer_count;
 }
 
+static bool set_window(struct clsa_policy *policy,
+                       const struct clsa_network *net, uint32_t window)
+{
+    policy->first_layers = policy->layers[0];
+    policy->first_rows = policy->sinks + window;
+    return net->first_reader < policy->layers[0];
+}
+
 static bool reads_all(const struct clsa_policy *policy,
                       const struct clsa_network *net,
                       const struct clsa_layer *layer, uint64_t position)
 {
     const uint32_t i = (uint32_t)(layer - net->layers);
-    return position < policy->rows || i < policy->layers[0] ||
-           is_anchor(policy, i);
+    if (i < policy->layers[0])
+        return policy->first_rows == 0 || position < policy->first_rows;
+    return position < policy->rows || is_anchor(policy, i);
 }
 
+/* Before they attend only layers with windows choose, the first for all. */
 static bool chooses(const struct clsa_policy *policy,
                     const struct clsa_layer *layer)
 {
-    (void)policy, (void)layer;
-    return false;
+    return layer->reader == 0 && policy->first_rows > 0;
+}
+
+static size_t choose_rows(const struct clsa_pass *p, size_t i, uint32_t *rows)
+{
+    const struct clsa_step_token *token = clsa_pass_token(p, i);
+    const struct clsa_policy *policy = &token->session->policy;
+    if (p->layer < p->net->layers + policy->layers[0])
+        return clsa_policy_both_ends(policy, token->position, rows);
+    return clsa_topk_rows(p, i, rows);
 }
 
 static bool chooses_after(const struct clsa_policy *policy,
@@ -233,6 +252,7 @@ const struct clsa_policy_type clsa_policy_anchors = {
     .listed = true,
     .ranked = true,
     .derive = derive,
+    .set_window = set_window,
     .reads_all = reads_all,
     .chooses = chooses,
     .chooses_after = chooses_after,
@@ -241,6 +261,6 @@ const struct clsa_policy_type clsa_policy_anchors = {
     .work = {[CLSA_POLICY_LEARN] = {head_items, learn},
              [CLSA_POLICY_WEIGH] = {chunk_items, weigh},
              [CLSA_POLICY_RANK] = {rank_items, rank}},
-    .rows = clsa_topk_rows,
+    .rows = choose_rows,
     .bytes_searched = bytes_searched,
 };

@@ -25,6 +25,7 @@ static const char *derive(struct clsa_policy *policy,
     policy->sinks = x->sinks;
     policy->recent =
         (uint32_t)((uint64_t)policy->rows * x->recent / net->top_k);
+    policy->first_layers = net->first_site;
     if (x->first_window && net->cache_count > 1 && net->first_site > 0)
         policy->first_rows = x->sinks + x->first_window;
     return NULL;
@@ -80,9 +81,7 @@ static size_t choose_rows(const struct clsa_pass *p, size_t i, uint32_t *rows)
     const struct clsa_policy *policy = &token->session->policy;
     if (p->layer->indexed)
         return clsa_topk_rows(p, i, rows);
-    const size_t window = policy->first_rows - policy->sinks;
-    const size_t n = clsa_policy_run(rows, 0, policy->sinks);
-    return n + clsa_policy_run(rows + n, token->position + 1 - window, window);
+    return clsa_policy_both_ends(policy, token->position, rows);
 }
 
 /* Index keys, with their scales if they have some. */

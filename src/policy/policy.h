@@ -34,6 +34,7 @@ struct clsa_policy {
     uint32_t sinks, recent; /* of a ranking: the first and the last rows that
                                are always chosen */
     uint32_t first_rows;    /* rows before the first site; 0: all */
+    uint32_t first_layers;  /* layers before it, if first_rows is not 0 */
     uint32_t layers[CLSA_ANCHORS_MOST], layer_count; /* anchors, ascending */
 };
 
@@ -95,6 +96,12 @@ struct clsa_policy_type {
        with the numbers. */
     const char *(*derive)(struct clsa_policy *policy,
                           const struct clsa_network *net);
+
+    /* Lets the layers before the first one that chooses read only the first
+       rows and the last `window` ones; false: there are none. NULL: it cannot.
+       Sets first_rows and first_layers. */
+    bool (*set_window)(struct clsa_policy *policy,
+                       const struct clsa_network *net, uint32_t window);
 
     /* Whether rows are chosen anew by the queries of a layer, 0 the first that
        reads a cache. NULL: once per token, at the sites. */
@@ -217,6 +224,18 @@ static inline bool clsa_policy_every_layer(const struct clsa_policy *policy,
 {
     (void)policy, (void)reader;
     return true;
+}
+
+/* The rows of a layer with a window: the first ones and the last ones. */
+static inline size_t clsa_policy_both_ends(const struct clsa_policy *policy,
+                                           uint64_t position, uint32_t *rows)
+{
+    const uint32_t window = policy->first_rows - policy->sinks;
+    for (uint32_t i = 0; i < policy->sinks; i++)
+        rows[i] = i;
+    for (uint32_t i = 0; i < window; i++)
+        rows[policy->sinks + i] = (uint32_t)(position + 1 - window) + i;
+    return policy->first_rows;
 }
 
 /* rows[0..count) = first, first + 1, ...; returns count. */

@@ -16,8 +16,7 @@ struct target {
     struct cli_loss *loss;
 };
 
-/* -log softmax(logits)[id] */
-static double token_loss(const float *logits, uint32_t vocab, int32_t id)
+double cli_token_loss(const float *logits, uint32_t vocab, int32_t id)
 {
     double best = logits[0], sum = 0;
     for (uint32_t i = 1; i < vocab; i++)
@@ -32,7 +31,7 @@ static void add_loss(void *user, uint64_t position, const float *logits)
 {
     const struct target *target = user;
     target->loss->sum +=
-        token_loss(logits, target->vocab, target->ids[position + 1]);
+        cli_token_loss(logits, target->vocab, target->ids[position + 1]);
     target->loss->count++;
 }
 

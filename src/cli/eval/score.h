@@ -23,6 +23,9 @@ struct cli_scorer {
     struct cli_loss *loss; /* [policies], added to */
 };
 
+/* -log softmax(logits)[id] */
+double cli_token_loss(const float *logits, uint32_t vocab, int32_t id);
+
 /* Tokens that cli_score will read, for the progress. */
 uint64_t cli_score_work(const struct cli_policies *policies,
                         const uint8_t *mask, size_t count);
