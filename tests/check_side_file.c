@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "clsa_bench.h"
+#include "clsa_train.h"
 #include "src/engine/session.h"
 #include "src/train/side_file.h"
 #include "tests/suite.h"
@@ -28,6 +29,25 @@ enum { D = 64, DIM = 16, LAYERS = 5 };
 
 static clsa_model *model;
 static float values[DIM * D];
+
+static void check_beside(const char *path, const char *want)
+{
+    char *name = clsa_index_beside(path);
+    ck_assert_str_eq(name, want);
+    clsa_free(name);
+}
+
+/* The name of the side file that is looked for. */
+START_TEST(names)
+{
+    check_beside("x.gguf", "x.clsa.gguf");
+    check_beside("a/x", "a/x.clsa.gguf");
+    check_beside("a/x-00001-of-00003.gguf", "a/x.clsa.gguf");
+    check_beside("-00001-of-00003.gguf", "-00001-of-00003.clsa.gguf");
+    check_beside("x-0001-of-00003.gguf", "x-0001-of-00003.clsa.gguf");
+    check_beside("x-00001.of-00003.gguf", "x-00001.of-00003.clsa.gguf");
+}
+END_TEST
 
 static void open_model(void)
 {
@@ -278,6 +298,7 @@ int main(void)
     Suite *suite = suite_create("side file");
     TCase *tests = tcase_create("side file");
     tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, names);
     tcase_add_test(tests, anchors_alone);
     tcase_add_test(tests, one_after_the_other);
     tcase_add_test(tests, files_of_others);

@@ -3,9 +3,6 @@
  * index: the group of commands that train and measure indexes of ordinary
  * models, and what they share: texts as tokens.
  */
-#include <stdlib.h>
-#include <string.h>
-
 #include "src/cli/index.h"
 #include "src/cli/commands.h"
 #include "src/cli/message.h"
@@ -19,20 +16,6 @@ int cli_index_read(const clsa_model *model, const struct cli_texts *texts,
     for (int i = 0; i < more; i++)
         CLI_TRY(cli_tokenize_file(model, files[i], CLSA_TOKENIZE_SPECIAL, ids));
     return CLI_DONE;
-}
-
-char *cli_index_beside(const char *model)
-{
-    static const char end[] = ".gguf", side[] = ".clsa.gguf";
-    size_t length = strlen(model);
-    if (length >= strlen(end) && strcmp(model + length - strlen(end), end) == 0)
-        length -= strlen(end);
-    char *name = calloc(length + sizeof side, 1);
-    if (!name)
-        return NULL;
-    memcpy(name, model, length);
-    memcpy(name + length, side, sizeof side);
-    return name;
 }
 
 static const struct cli_command *const kinds[] = {

@@ -10,7 +10,4 @@
 int cli_index_read(const clsa_model *model, const struct cli_texts *texts,
                    int more, char **files, struct cli_ids *ids);
 
-/* x.clsa.gguf of x.gguf, to be freed; NULL: no memory. */
-char *cli_index_beside(const char *model);
-
 #endif /* CLSA_CLI_INDEX_H */

@@ -198,10 +198,10 @@ static int train_arguments(struct train_options *o, int argc, char **argv)
         return cli_usage(self, "give a text with --text FILE");
     CLI_TRY(cli_operands_check(self, argc - first, argv + first));
     if (!o->output)
-        o->output = beside = cli_index_beside(cli_model_path(&o->common));
+        o->output = beside = clsa_index_beside(cli_model_path(&o->common));
     int status = o->output ? train_files(o, argc - first, argv + first)
                            : cli_fail_memory();
-    free(beside);
+    clsa_free(beside);
     return status;
 }
 

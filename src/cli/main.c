@@ -12,20 +12,14 @@
 #include "src/cli/signals.h"
 #include "src/cli/streams.h"
 
-static const struct cli_command *const commands[] = {&cli_command_run,
-                                                     &cli_command_chat,
-                                                     &cli_command_serve,
-                                                     &cli_command_chat_template,
-                                                     &cli_command_tokenize,
-                                                     &cli_command_detokenize,
-                                                     &cli_command_eval,
-                                                     &cli_command_info,
-                                                     &cli_command_convert,
-                                                     &cli_command_quantize,
-                                                     &cli_command_calibrate,
-                                                     &cli_command_index,
-                                                     &cli_command_bench,
-                                                     NULL};
+static const struct cli_command *const commands[] = {
+    &cli_command_run,       &cli_command_chat,
+    &cli_command_serve,     &cli_command_chat_template,
+    &cli_command_tokenize,  &cli_command_detokenize,
+    &cli_command_eval,      &cli_command_info,
+    &cli_command_convert,   &cli_command_quantize,
+    &cli_command_calibrate, &cli_command_index,
+    &cli_command_bench,     NULL};
 
 static void help(const struct cli_command *const *list, const char *prefix,
                  const char *about)

@@ -7,12 +7,29 @@
 #include "src/base/mem.h"
 #include "src/engine/model.h"
 
+/* Bytes of a path without its end: .gguf, and before it -00001-of-00003 of a
+   split file. */
+static size_t stem_of(const char *path)
+{
+    static const char end[] = ".gguf", digits[] = "0123456789";
+    enum { NUMBER = 5, PART = 2 * NUMBER + 5 };
+    size_t n = strlen(path);
+    if (n >= strlen(end) && strcmp(path + n - strlen(end), end) == 0)
+        n -= strlen(end);
+    if (n <= PART)
+        return n;
+    const char *part = path + n - PART;
+    if (part[0] == '-' && strspn(part + 1, digits) == NUMBER &&
+        memcmp(part + 1 + NUMBER, "-of-", 4) == 0 &&
+        strspn(part + PART - NUMBER, digits) == NUMBER)
+        n -= PART;
+    return n;
+}
+
 char *clsa_index_beside(const char *path)
 {
-    static const char end[] = ".gguf", side[] = ".clsa.gguf";
-    size_t length = strlen(path);
-    if (length >= strlen(end) && strcmp(path + length - strlen(end), end) == 0)
-        length -= strlen(end);
+    static const char side[] = ".clsa.gguf";
+    const size_t length = stem_of(path);
     char *name = clsa_mem_calloc(length + sizeof side, 1);
     if (!name)
         return NULL;
