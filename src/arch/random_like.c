@@ -216,14 +216,23 @@ static uint32_t value_of(const struct pairs *p, const char *key)
     return 0;
 }
 
+static bool has_key(const struct pairs *p, const char *key)
+{
+    size_t i = 0;
+    while (i < p->count && !is(&p->at[i].key, key))
+        i++;
+    return i < p->count;
+}
+
 /* Keys of indexes at three layers, in `text`, which the pairs are parts of.
-   Models whose layers have windows, or are few, get none. */
+   Models whose layers have windows, are few, or have sites, get none. */
 static clsa_status add_indexes(struct pairs *p, const char *arch,
                                char text[INDEX_KEYS])
 {
     const uint32_t layers = value_of(p, "block_count");
     const uint32_t second = layers / 6 > 3 ? layers / 6 : 3;
-    if (strncmp(arch, "gemma", 5) == 0 || layers / 2 <= second)
+    if (strncmp(arch, "gemma", 5) == 0 || layers / 2 <= second ||
+        has_key(p, "attention.indexer.layers"))
         return CLSA_OK;
     snprintf(text, INDEX_KEYS,
              "attention.indexer.layers=2:%" PRIu32 ":%" PRIu32
