@@ -293,7 +293,7 @@ def main():
         return
     chart = os.path.splitext(arguments.page)[0] + '.svg'
     draw(results, names, chart)
-    lines.insert(3, f'![ratios]({os.path.basename(chart)})\n')
+    lines.insert(4, f'![ratios]({os.path.basename(chart)})\n')
     with open(arguments.page, 'w', encoding='utf-8') as file:
         file.write('\n'.join(lines))
 
