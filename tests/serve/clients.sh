@@ -11,7 +11,7 @@ modules=$(realpath "$2")
 here=$(cd "$(dirname "$0")" && pwd)
 folder=$(mktemp -d)
 servers=()
-trap 'kill "${servers[@]}" 2>/dev/null; rm -rf "$folder"' EXIT
+trap 'kill "${servers[@]}" 2>/dev/null || true; rm -rf "$folder"' EXIT
 
 # start NAME: a server of the model NAME; its address is in $url.
 start() {
