@@ -91,7 +91,7 @@ CLSA_API double clsa_calibration_covered(const clsa_calibration *calibration,
 
 /** Change the policy of a session to `anchors` whose layers before the first
     anchor read 4 rows and the last `window` ones, for the tokens to come. Such
-   a session is not to be saved.
+    a session is not to be saved, and has no forks.
     @param window     0: all rows, also for policies to come
     @param attention  "anchors:..."
     @return CLSA_ERR_UNSUPPORTED if no layer before the first anchor has a

@@ -165,7 +165,9 @@ static uint64_t rows_fetched(const struct clsa_step_token *token)
         if (clsa_layer_reads_cache(net, l) &&
             !clsa_policy_reads_all(&token->session->policy, net, l,
                                    token->position))
-            sum += rows_of(token, l);
+            sum += clsa_policy_mixes(&token->session->policy, net)
+                       ? rows_of(token, l)
+                       : token->set->n;
     }
     return sum;
 }

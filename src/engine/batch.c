@@ -139,12 +139,18 @@ static clsa_status run_step(const struct group *g, clsa_error *error)
     return CLSA_OK;
 }
 
-static clsa_status run_group(const struct group *g, clsa_error *error)
+/* A group before this one may have had another backend made. */
+static clsa_status run_group(struct group *g, clsa_error *error)
 {
+    struct clsa_session *first = g->items[0]->session;
     const clsa_append_options how = {.want = g->items[0]->want};
     if (g->kind == ALONE)
-        return clsa_session_append(g->items[0]->session, g->items[0]->ids,
-                                   g->items[0]->count, &how, error);
+        return clsa_session_append(first, g->items[0]->ids, g->items[0]->count,
+                                   &how, error);
+    if (g->kind == ONEDNN)
+        CLSA_TRY(clsa_prefill_reserve(first, false, error));
+    if (g->kind == ONEDNN && first->prefill == CLSA_PREFILL_NATIVE)
+        g->kind = NATIVE;
     CLSA_TRY(reserve(g, error));
     return run_step(g, error);
 }

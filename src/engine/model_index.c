@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The side file of indexes that belongs to a model file. */
+#include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -48,8 +50,10 @@ clsa_status clsa_model_open_side(struct clsa_gguf **side, const char *path,
     char *name = clsa_index_beside(path);
     if (!name)
         return clsa_fail_memory(error, "the name of an index", strlen(path));
-    clsa_status status =
-        access(name, F_OK) == 0 ? clsa_gguf_open(side, name, error) : CLSA_OK;
+    const bool none =
+        access(name, F_OK) != 0 &&
+        (errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG);
+    clsa_status status = none ? CLSA_OK : clsa_gguf_open(side, name, error);
     clsa_mem_free(name);
     return status;
 }

@@ -115,8 +115,8 @@ static const unsigned char *columns_of(const struct clsa_onednn *o,
 {
     const unsigned char *kept = clsa_onednn_kept(o, w);
     const size_t bytes = CLSA_TILE_W * sizeof(uint16_t);
-    unsigned char *to =
-        o->workspaces[worker].tile + slot * bytes * CLSA_TILES_DEPTH;
+    const size_t depth = clsa_min(o->most_k, CLSA_TILES_DEPTH);
+    unsigned char *to = o->workspaces[worker].tile + slot * bytes * depth;
     if (kept)
         return kept + bytes * (tile * w->cols + k0);
     clsa_tiles_convert(o, worker, w, tile, k0, n, to);

@@ -455,6 +455,10 @@ clsa_status clsa_session_fork(const clsa_session *session, clsa_session **fork,
         .prompt_attention = session->prompt_policy ? "policy" : NULL,
     };
     struct clsa_session *s;
+    if (session->first_window > 0)
+        return clsa_fail(error, CLSA_ERR_UNSUPPORTED,
+                         "a session with clsa_session_set_first_window has no "
+                         "forks: fork it before");
     CLSA_TRY(open_session(&s, session->model, &options, error));
     s->prefill = session->prefill;
     s->prefill_auto = session->prefill_auto;
