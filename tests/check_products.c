@@ -34,7 +34,7 @@ static clsa_model *open_model(uint32_t threads, uint64_t memory, clsa_type type)
                               .window = 70,
                               .index_size = 32,
                               .top_k = 50,
-                              .vocab = 300,
+                              .vocab = 2100, /* several tiles a group */
                               .tied = 1};
     clsa_model_options options;
     clsa_model *model;
