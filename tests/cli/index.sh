@@ -20,10 +20,11 @@ steps() {
 # The members of lines, and their steps.
 train -o short.gguf --steps 40 --json | sed -E 's/("[a-z]*": )[0-9.]{5,}/\1X/g;
     s/("seconds": )[0-9.]+/\1X/'
-train -o whole.gguf --steps 120 -t 1
+train -o whole.gguf --steps 400 -t 1
 steps whole.gguf
 ls whole.gguf*
-# Killed after the first measurement, interrupted while it goes on.
+# Killed after the first measurement, interrupted after the next one, which
+# replaces the state: long before the last step, on any machine.
 start=(env --default-signal=INT "$program" index train tiny.gguf "${small[@]}"
     --sites 0,2 -o again.gguf)
 "${start[@]}" &
@@ -33,11 +34,14 @@ done
 kill -KILL $!
 wait $! 2>/dev/null || true
 ls again.gguf*
+cp again.gguf.state before
 "${start[@]}" &
-sleep 0.3
+while cmp -s before again.gguf.state; do
+    sleep 0.005
+done
 kill -INT $!
 wait $! || echo "exit status $?"
-train -o again.gguf --steps 120 -t 2
+train -o again.gguf --steps 400 -t 2
 cmp whole.gguf again.gguf && ls again.gguf*
 # Better than at the beginning; several heads; the model file has no say.
 cover() {
