@@ -23,7 +23,8 @@ train -o short.gguf --steps 40 --json | sed -E 's/("[a-z]*": )[0-9.]{5,}/\1X/g;
 train -o whole.gguf --steps 400 -t 1
 steps whole.gguf
 ls whole.gguf*
-# Killed after the first measurement, interrupted after the next one, which
+# Killed after the first measurement (a file that was being written then may be
+# left, under another name), interrupted after the next one, which
 # replaces the state: long before the last step, on any machine.
 start=(env --default-signal=INT "$program" index train tiny.gguf "${small[@]}"
     --sites 0,2 -o again.gguf)
@@ -33,7 +34,7 @@ while [ ! -e again.gguf.state ]; do
 done
 kill -KILL $!
 wait $! 2>/dev/null || true
-ls again.gguf*
+ls again.gguf again.gguf.state 2>/dev/null || true
 cp again.gguf.state before
 "${start[@]}" &
 while cmp -s before again.gguf.state; do
@@ -42,7 +43,7 @@ done
 kill -INT $!
 wait $! || echo "exit status $?"
 train -o again.gguf --steps 400 -t 2
-cmp whole.gguf again.gguf && ls again.gguf*
+cmp whole.gguf again.gguf && ls again.gguf again.gguf.state 2>/dev/null || true
 # Better than at the beginning; several heads; the model file has no say.
 cover() {
     "$program" index test tiny.gguf --index "$1" "${small[@]:0:6}" --json |
