@@ -14,32 +14,6 @@
 #define QUADS (STEP / 4)
 #define GROUP 4 /* heads at a time */
 
-/* Rows of 8 quads become columns. */
-INLINE void turn(__m256i v[KEYS])
-{
-    __m256i t[KEYS];
-    UNROLL
-    for (int i = 0; i < KEYS; i += 2) {
-        t[i] = _mm256_unpacklo_epi32(v[i], v[i + 1]);
-        t[i + 1] = _mm256_unpackhi_epi32(v[i], v[i + 1]);
-    }
-    UNROLL
-    for (int i = 0; i < KEYS; i += 4) {
-        v[i] = _mm256_unpacklo_epi64(t[i], t[i + 2]);
-        v[i + 1] = _mm256_unpackhi_epi64(t[i], t[i + 2]);
-        v[i + 2] = _mm256_unpacklo_epi64(t[i + 1], t[i + 3]);
-        v[i + 3] = _mm256_unpackhi_epi64(t[i + 1], t[i + 3]);
-    }
-    UNROLL
-    for (int i = 0; i < 4; i++) {
-        t[i] = _mm256_permute2x128_si256(v[i], v[i + 4], 0x20);
-        t[i + 4] = _mm256_permute2x128_si256(v[i], v[i + 4], 0x31);
-    }
-    UNROLL
-    for (int i = 0; i < KEYS; i++)
-        v[i] = t[i];
-}
-
 /* Values of eight keys, of which `left` are there; `rest` of them, fewer than
    STEP at the end. */
 INLINE void load_keys(__m256i k[KEYS], const int8_t *key, size_t len,
@@ -56,7 +30,7 @@ INLINE void load_keys(__m256i k[KEYS], const int8_t *key, size_t len,
         }
         k[i] = _mm256_loadu_si256((const __m256i *)from);
     }
-    turn(k);
+    avx2_transpose8(k);
 }
 
 INLINE __m256i quad_of(const int8_t *q)

@@ -165,29 +165,6 @@ struct part {
     size_t first, blocks, from, cols;
 };
 
-/* Row i of the result holds the 32-bit lane i of all rows. */
-INLINE void transpose8(__m256i v[LANES])
-{
-    __m256i a[LANES], b[LANES];
-    UNROLL
-    for (int i = 0; i < LANES; i += 2) {
-        a[i] = _mm256_unpacklo_epi32(v[i], v[i + 1]);
-        a[i + 1] = _mm256_unpackhi_epi32(v[i], v[i + 1]);
-    }
-    UNROLL
-    for (int i = 0; i < LANES; i += 4) {
-        b[i] = _mm256_unpacklo_epi64(a[i], a[i + 2]);
-        b[i + 1] = _mm256_unpackhi_epi64(a[i], a[i + 2]);
-        b[i + 2] = _mm256_unpacklo_epi64(a[i + 1], a[i + 3]);
-        b[i + 3] = _mm256_unpackhi_epi64(a[i + 1], a[i + 3]);
-    }
-    UNROLL
-    for (int i = 0; i < 4; i++) {
-        v[i] = _mm256_permute2x128_si256(b[i], b[i + 4], 0x20);
-        v[i + 4] = _mm256_permute2x128_si256(b[i], b[i + 4], 0x31);
-    }
-}
-
 /* A block of up to 8 columns; q: of the first one, `cols` are there. */
 INLINE void pack_group(int8_t *x, const int8_t *q, size_t ldq, size_t cols)
 {
@@ -205,7 +182,7 @@ INLINE void pack_group(int8_t *x, const int8_t *q, size_t ldq, size_t cols)
             else
                 v[c] = _mm256_loadu_si256((const __m256i *)from);
         }
-        transpose8(v);
+        avx2_transpose8(v);
         UNROLL
         for (int i = 0; i < LANES; i++)
             _mm256_store_si256((__m256i *)(x + (half * LANES + i) * 32), v[i]);

@@ -36,6 +36,13 @@ enum {
     AVX512_LINES_AHEAD = 4608,
 };
 
+/* What _tile_loadconfig reads: bytes of a row and rows of each tile. */
+struct avx512_tiles {
+    uint8_t palette, start, zero[14];
+    uint16_t bytes[16];
+    uint8_t rows[16];
+};
+
 /* Mask of the first n lanes, all of them from 16 on. */
 INLINE __mmask16 avx512_first_lanes(size_t n)
 {

@@ -179,13 +179,10 @@ static void sixteen_columns(struct ring *k, const struct tile_panel *p,
 /* Tiles 0 and 1: sums, 2 and 3: columns, 4 and 5: packed weights. */
 static void set_tiles(uint8_t n)
 {
-    const struct {
-        uint8_t palette, start, zero[14];
-        uint16_t bytes[16];
-        uint8_t rows[16];
-    } tiles = {.palette = 1,
-               .bytes = {64, 64, CLSA_BLOCK, CLSA_BLOCK, 64, 64},
-               .rows = {n, n, n, n, CLSA_BLOCK / 4, CLSA_BLOCK / 4}};
+    const struct avx512_tiles tiles = {
+        .palette = 1,
+        .bytes = {64, 64, CLSA_BLOCK, CLSA_BLOCK, 64, 64},
+        .rows = {n, n, n, n, CLSA_BLOCK / 4, CLSA_BLOCK / 4}};
     FENCE;
     _tile_loadconfig(&tiles);
 }

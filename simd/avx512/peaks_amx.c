@@ -13,13 +13,9 @@ enum { PASSES = 64, COPIES = LANES / CLSA_PEAK_ROWS, TILE = 1024 };
    2 and 3: x of both, 4: weights. */
 static void set_tiles(void)
 {
-    const struct {
-        uint8_t palette, start, zero[14];
-        uint16_t bytes[16];
-        uint8_t rows[16];
-    } tiles = {.palette = 1,
-               .bytes = {64, 64, 64, 64, 64},
-               .rows = {16, 4, 16, 4, 16}};
+    const struct avx512_tiles tiles = {.palette = 1,
+                                       .bytes = {64, 64, 64, 64, 64},
+                                       .rows = {16, 4, 16, 4, 16}};
     FENCE;
     _tile_loadconfig(&tiles);
 }

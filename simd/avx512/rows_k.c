@@ -50,8 +50,7 @@ static void load_q4_k_avx512(float *y, const void *x, size_t n)
     }
 }
 
-/* Bits 4 and 5 of 64 values: those of `bits` that lie `shift` below, of two
-   parts. */
+/* Bits 4 and 5 of 64 values, of two parts that have them there. */
 INLINE __m512i upper_bits(__m256i low, __m256i high)
 {
     return _mm512_and_si512(

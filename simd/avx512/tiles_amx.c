@@ -38,13 +38,10 @@ static void tile_w_avx512amx(void *to, const float *w, size_t ld, size_t n)
 /* Tiles 0..3: sums, 4 and 5: x, 6 and 7: w; all are whole. */
 static void set_tiles(void)
 {
-    const struct {
-        uint8_t palette, start, zero[14];
-        uint16_t bytes[16];
-        uint8_t rows[16];
-    } tiles = {.palette = 1,
-               .bytes = {64, 64, 64, 64, 64, 64, 64, 64},
-               .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
+    const struct avx512_tiles tiles = {
+        .palette = 1,
+        .bytes = {64, 64, 64, 64, 64, 64, 64, 64},
+        .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
     FENCE;
     _tile_loadconfig(&tiles);
 }
