@@ -7,6 +7,17 @@
 #include "src/cli/commands.h"
 #include "src/cli/message.h"
 
+int cli_index_operands(const struct cli_command *self,
+                       struct cli_common *common, const struct cli_texts *texts,
+                       int argc, char **argv, int *first)
+{
+    if (!common->model && *first < argc)
+        common->model = argv[(*first)++];
+    if (texts->count == 0)
+        return cli_usage(self, "give a text with --text FILE");
+    return cli_operands_check(self, argc - *first, argv + *first);
+}
+
 int cli_index_read(const clsa_model *model, const struct cli_texts *texts,
                    int more, char **files, struct cli_ids *ids)
 {

@@ -192,11 +192,8 @@ static int train_arguments(struct train_options *o, int argc, char **argv)
     CLI_TRY(cli_options_parse(self, argc, argv, o, &first));
     if (first == 0)
         return CLI_DONE;
-    if (!o->common.model && first < argc)
-        o->common.model = argv[first++];
-    if (o->texts.count == 0)
-        return cli_usage(self, "give a text with --text FILE");
-    CLI_TRY(cli_operands_check(self, argc - first, argv + first));
+    CLI_TRY(
+        cli_index_operands(self, &o->common, &o->texts, argc, argv, &first));
     if (!o->output)
         o->output = beside = clsa_index_beside(cli_model_path(&o->common));
     int status = o->output ? train_files(o, argc - first, argv + first)
