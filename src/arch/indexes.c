@@ -231,6 +231,17 @@ static clsa_status check_kind(const struct clsa_network *net,
                : foreign(side, "its architecture is not the model's", error);
 }
 
+/* The keys of a side file, none of them asked for; free keys->read. */
+static clsa_status open_keys(struct clsa_arch_keys *keys,
+                             const struct clsa_network *net,
+                             const struct clsa_gguf *side, clsa_error *error)
+{
+    bool *read = clsa_mem_calloc(side->key_count + 1, sizeof *read);
+    *keys = (struct clsa_arch_keys){side, net->arch->name, read, error};
+    return read ? CLSA_OK
+                : clsa_fail_memory(error, "keys of an index", side->key_count);
+}
+
 static clsa_status check_size(const struct clsa_arch_keys *keys,
                               const char *name, uint32_t value)
 {
@@ -272,12 +283,10 @@ clsa_status clsa_indexes_read_side(struct clsa_network *net,
                                    clsa_error *error)
 {
     CLSA_TRY(check_kind(net, side, error));
-    bool *read = clsa_mem_calloc(side->key_count, sizeof *read);
-    if (!read)
-        return clsa_fail_memory(error, "keys of an index", side->key_count);
-    const struct clsa_arch_keys keys = {side, net->arch->name, read, error};
+    struct clsa_arch_keys keys;
+    CLSA_TRY(open_keys(&keys, net, side, error));
     clsa_status status = read_side(net, &keys);
-    clsa_mem_free(read);
+    clsa_mem_free(keys.read);
     return status;
 }
 
@@ -308,10 +317,8 @@ clsa_status clsa_indexes_list(const struct clsa_network *net,
                               struct clsa_indexes_lists *lists,
                               clsa_error *error)
 {
-    bool *read = clsa_mem_calloc(side->key_count + 1, sizeof *read);
-    if (!read)
-        return clsa_fail_memory(error, "keys of an index", side->key_count);
-    const struct clsa_arch_keys keys = {side, net->arch->name, read, error};
+    struct clsa_arch_keys keys;
+    CLSA_TRY(open_keys(&keys, net, side, error));
     lists->site_count = lists->anchor_count = 0;
     clsa_status status =
         read_sites(&keys, net->layer_count, lists->sites, &lists->site_count);
@@ -319,7 +326,7 @@ clsa_status clsa_indexes_list(const struct clsa_network *net,
         status = clsa_keys_layers(&keys, "attention.anchor_layers",
                                   net->layer_count, CLSA_ANCHORS_MOST,
                                   lists->anchors, &lists->anchor_count);
-    clsa_mem_free(read);
+    clsa_mem_free(keys.read);
     return status;
 }
 
@@ -348,12 +355,10 @@ clsa_status clsa_indexes_check_file(const struct clsa_network *net,
                                     clsa_error *error)
 {
     CLSA_TRY(check_kind(net, side, error));
-    bool *read = clsa_mem_calloc(side->key_count, sizeof *read);
-    if (!read)
-        return clsa_fail_memory(error, "keys of an index", side->key_count);
-    const struct clsa_arch_keys keys = {side, net->arch->name, read, error};
+    struct clsa_arch_keys keys;
+    CLSA_TRY(open_keys(&keys, net, side, error));
     const clsa_status status = check_sizes(net, &keys);
-    clsa_mem_free(read);
+    clsa_mem_free(keys.read);
     return status ? status : clsa_indexes_check(net, side, error);
 }
 

@@ -43,6 +43,14 @@ static bool is(const struct clsa_gguf_string *text, const char *word)
            memcmp(text->text, word, text->size) == 0;
 }
 
+static const struct pair *find(const struct pairs *p, const char *key)
+{
+    for (size_t i = 0; i < p->count; i++)
+        if (is(&p->at[i].key, key))
+            return &p->at[i];
+    return NULL;
+}
+
 static clsa_status refuse(const struct pairs *p, const struct pair *pair,
                           const char *why)
 {
@@ -203,36 +211,18 @@ static clsa_status find_model(struct clsa_like *like, const char *shape,
     return CLSA_OK;
 }
 
-/* The whole value of a key; 0: there is none. */
-static uint32_t value_of(const struct pairs *p, const char *key)
-{
-    uint32_t value = 0;
-    for (size_t i = 0; i < p->count; i++)
-        if (is(&p->at[i].key, key) &&
-            !parse_whole(p->at[i].value.text, p->at[i].value.size, &value))
-            return 0;
-        else if (is(&p->at[i].key, key))
-            return value;
-    return 0;
-}
-
-static bool has_key(const struct pairs *p, const char *key)
-{
-    size_t i = 0;
-    while (i < p->count && !is(&p->at[i].key, key))
-        i++;
-    return i < p->count;
-}
-
 /* Keys of indexes at three layers, in `text`, which the pairs are parts of.
    Models whose layers have windows, are few, or have sites, get none. */
 static clsa_status add_indexes(struct pairs *p, const char *arch,
                                char text[INDEX_KEYS])
 {
-    const uint32_t layers = value_of(p, "block_count");
+    const struct clsa_gguf_string *count = &find(p, "block_count")->value;
+    uint32_t layers = 0;
+    if (!parse_whole(count->text, count->size, &layers))
+        return CLSA_OK; /* refused later */
     const uint32_t second = layers / 6 > 3 ? layers / 6 : 3;
     if (strncmp(arch, "gemma", 5) == 0 || layers / 2 <= second ||
-        has_key(p, "attention.indexer.layers"))
+        find(p, "attention.indexer.layers"))
         return CLSA_OK;
     snprintf(text, INDEX_KEYS,
              "attention.indexer.layers=2:%" PRIu32 ":%" PRIu32
@@ -257,7 +247,7 @@ clsa_status clsa_like_open(struct clsa_like *like, const char *shape, int type,
         CLSA_TRY(add_pairs(&pairs, more + 1));
     if (!text)
         CLSA_TRY(add_indexes(&pairs, m->arch, indexes));
-    if (!text && more)
+    if (!text && more) /* once more, over the keys of indexes */
         CLSA_TRY(add_pairs(&pairs, more + 1));
     put_text(&like->keys, "general.architecture", m->arch);
     put_text(&like->keys, "general.type", "model");

@@ -9,25 +9,16 @@
 #include "src/base/minmax.h"
 #include "src/engine/attention.h"
 
-/* Rows of a stage; the memory that they may take, but for long rows. */
-#define STAGE_ROWS  64
-#define STAGE_BYTES ((size_t)128 << 10)
-#define STAGE_LEAST 16
-
-/* Between planes, for the same reason as in a working set. */
-#define PLANE_GAP (3 * (size_t)CLSA_CACHE_LINE)
+#define STAGE_ROWS 64
 
 static size_t stage_rows(const struct clsa_cache_layout *l)
 {
-    size_t n = STAGE_ROWS;
-    while (n > STAGE_LEAST && n * l->row_bytes > STAGE_BYTES)
-        n /= 2;
-    return n;
+    return clsa_attend_fitting(l, STAGE_ROWS);
 }
 
 static size_t plane_bytes(const struct clsa_cache_layout *l)
 {
-    return stage_rows(l) * l->head_bytes + PLANE_GAP;
+    return stage_rows(l) * l->head_bytes + CLSA_PLANE_GAP;
 }
 
 size_t clsa_stage_bytes(const struct clsa_cache_layout *layout)

@@ -249,18 +249,23 @@ enum clsa_format clsa_attend_locate(const struct clsa_pass *p, size_t i,
 
 /* -------------------------------------------------------------- work items */
 
+size_t clsa_attend_fitting(const struct clsa_cache_layout *layout, size_t most)
+{
+    size_t n = most;
+    while (n > TILE_ROWS_MIN && n * layout->row_bytes > TILE_BYTES)
+        n /= 2;
+    return n;
+}
+
 /* Rows of a dense cache that all heads read before the next ones, a power of
    two up to CLSA_ATTEND_ROWS; 0: rows of a window or a working set. */
 static size_t dense_tile(const struct clsa_pass *p, size_t i)
 {
     const struct clsa_step_token *token = clsa_pass_token(p, i);
-    size_t n = CLSA_ATTEND_ROWS;
     if (set_of(p, token) || !clsa_layer_reads_cache(p->net, p->layer))
         return 0;
-    const size_t row = clsa_token_cache(token, p->layer)->layout.row_bytes;
-    while (n > TILE_ROWS_MIN && n * row > TILE_BYTES)
-        n /= 2;
-    return n;
+    return clsa_attend_fitting(&clsa_token_cache(token, p->layer)->layout,
+                               CLSA_ATTEND_ROWS);
 }
 
 /* No less than row_count, but the same from the first loop of a region to its

@@ -65,6 +65,10 @@ struct clsa_attend_scratch {
 _Static_assert(sizeof(struct clsa_attend_scratch) <= CLSA_WORKER_SCRATCH,
                "team.h");
 
+/* Rows of a cache that all heads read in turn from L2, most, most / 2, ...: as
+   many as fit while as much is prefetched, and a few if they are long. */
+size_t clsa_attend_fitting(const struct clsa_cache_layout *layout, size_t most);
+
 /* Rows of a dense cache that go to a kernel at a time when token i reads it,
    a power of two up to CLSA_ATTEND_ROWS, and that all heads read before the
    next ones; 0: whole parts, each head by itself. */

@@ -6,11 +6,6 @@
 #include "src/base/minmax.h"
 #include "src/engine/onednn.h"
 
-static struct clsa_onednn *onednn_of(struct clsa_backend *b)
-{
-    return (struct clsa_onednn *)(void *)b;
-}
-
 /* ----------------------------------------------------------------- memory */
 
 struct clsa_gemm *clsa_onednn_gemm(enum clsa_gemm_type type, size_t m, size_t n,
@@ -135,7 +130,7 @@ static void make_unsigned(unsigned char *x, size_t n)
 static void prepare(struct clsa_backend *b, const struct clsa_act *x, size_t t,
                     size_t begin, size_t end, bool blocks)
 {
-    struct clsa_onednn *o = onednn_of(b);
+    struct clsa_onednn *o = clsa_onednn_of(b);
     unsigned char *to = o->input + t * x->len * clsa_gemm_size(o->type);
     const float *from = x->x + t * x->ldx;
     (void)begin, (void)end, (void)blocks;
@@ -287,12 +282,13 @@ static void multiply(struct clsa_backend *b, const struct clsa_worker *w,
     struct clsa_loop loop = clsa_loop_open(w);
     struct items u[CLSA_LOOP_PARTS];
     for (unsigned i = 0; i < count; i++) {
-        u[i] = items_of(onednn_of(b), w, products[i].matrix, x->n, SIZE_MAX);
+        u[i] =
+            items_of(clsa_onednn_of(b), w, products[i].matrix, x->n, SIZE_MAX);
         clsa_loop_add(&loop, u[i].count);
     }
     while (clsa_loop_next(&loop))
-        multiply_items(onednn_of(b), &loop, &products[loop.part], &u[loop.part],
-                       x, false);
+        multiply_items(clsa_onednn_of(b), &loop, &products[loop.part],
+                       &u[loop.part], x, false);
 }
 
 static void multiply_add(struct clsa_backend *b, const struct clsa_worker *w,
@@ -300,11 +296,11 @@ static void multiply_add(struct clsa_backend *b, const struct clsa_worker *w,
                          const struct clsa_act *x, float *sum)
 {
     const struct items u =
-        items_of(onednn_of(b), w, product->matrix, x->n, SIZE_MAX);
+        items_of(clsa_onednn_of(b), w, product->matrix, x->n, SIZE_MAX);
     const struct clsa_product to = {product->matrix, sum, product->ld};
     struct clsa_loop loop = clsa_loop(w, u.count);
     while (clsa_loop_next(&loop))
-        multiply_items(onednn_of(b), &loop, &to, &u, x, true);
+        multiply_items(clsa_onednn_of(b), &loop, &to, &u, x, true);
 }
 
 /* A tile of inner is made of both products while they are in the cache. */
@@ -332,11 +328,11 @@ static void gated(struct clsa_backend *b, const struct clsa_pass *p,
                   const struct clsa_act *inner)
 {
     const struct items u =
-        items_of(onednn_of(b), p->w, &layer->gate, x->n, CLSA_GEMM_MOST);
+        items_of(clsa_onednn_of(b), p->w, &layer->gate, x->n, CLSA_GEMM_MOST);
     struct clsa_loop tiles = clsa_loop(p->w, u.count);
     while (clsa_loop_next(&tiles))
         for (size_t i = tiles.begin; i < tiles.end; i++)
-            gated_block(onednn_of(b), p->w->id, layer,
+            gated_block(clsa_onednn_of(b), p->w->id, layer,
                         block_of(&u, i, &layer->gate, x->n), x, inner);
     struct clsa_loop tokens = clsa_loop(p->w, inner->n);
     while (clsa_loop_next(&tokens))

@@ -22,10 +22,10 @@ struct clsa_observer {
      * run: clsa_pass_token(p, i), i < p->n, in blocks of a prompt. At this time
      * p->model->scratch has
      *
-     *   norm.x [n][ldx]  norm(x), floats with every backend: what Q and
-     * (without a norm of their own) K, V and index keys are made of q [n][h e]
-     * queries, normed, rotated and times layer->scale (but for outputs of a
-     * step that shows_queries)
+     * - norm.x [n][ldx]: norm(x), floats with every backend, what Q and
+     * (without a norm of their own) K, V and index keys are made of;
+     * - q [n][h e]: queries, normed, rotated and times layer->scale (but for
+     *   outputs of a step that shows_queries);
      *
      * and the rows of K and V up to these tokens are in the layer's store.
      * Work is shared in loops (base/loop.h), whose rules hold.

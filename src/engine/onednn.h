@@ -86,6 +86,11 @@ struct clsa_onednn {
     atomic_bool failed;
 };
 
+static inline struct clsa_onednn *clsa_onednn_of(struct clsa_backend *b)
+{
+    return (struct clsa_onednn *)(void *)b;
+}
+
 /* clsa_gemm_open for each thread of a team by itself; NULL: CLSA_ERR_MEMORY. */
 struct clsa_gemm *clsa_onednn_gemm(enum clsa_gemm_type type, size_t m, size_t n,
                                    size_t k, enum clsa_gemm_order order,

@@ -16,10 +16,8 @@
 
 #define TOKENS 128 /* that a group meets at a time */
 
-static struct clsa_onednn *onednn_of(struct clsa_backend *b)
-{
-    return (struct clsa_onednn *)(void *)b;
-}
+/* Bytes of a column of a tile. */
+#define COLUMN_BYTES (CLSA_TILE_W * sizeof(uint16_t))
 
 static bool fits(const struct clsa_matrix *w)
 {
@@ -76,7 +74,7 @@ static size_t group_bytes(size_t k)
 void clsa_tiles_prepare(struct clsa_backend *b, const struct clsa_act *x,
                         size_t t, size_t begin, size_t end, bool blocks)
 {
-    struct clsa_onednn *o = onednn_of(b);
+    struct clsa_onednn *o = clsa_onednn_of(b);
     const size_t line = CLSA_TILE_STEP * sizeof(uint16_t);
     (void)begin, (void)end, (void)blocks;
     o->simd->tile_x(o->input + t / CLSA_TILE_X * group_bytes(x->len) +
@@ -107,18 +105,16 @@ static float *sums_of(const struct clsa_onednn *o, unsigned worker, size_t i)
     return (float *)o->workspaces[worker].out + i * n * CLSA_TILE_W;
 }
 
-/* Some columns of a tile. */
-static const unsigned char *columns_of(const struct clsa_onednn *o,
-                                       unsigned worker,
-                                       const struct clsa_matrix *w, size_t tile,
-                                       size_t k0, size_t n, size_t slot)
+/* Some columns of a tile, converted into a slot. */
+static const unsigned char *convert_columns(const struct clsa_onednn *o,
+                                            unsigned worker,
+                                            const struct clsa_matrix *w,
+                                            size_t tile, size_t k0, size_t n,
+                                            size_t slot)
 {
-    const unsigned char *kept = clsa_onednn_kept(o, w);
-    const size_t bytes = CLSA_TILE_W * sizeof(uint16_t);
     const size_t depth = clsa_min(o->most_k, CLSA_TILES_DEPTH);
-    unsigned char *to = o->workspaces[worker].tile + slot * bytes * depth;
-    if (kept)
-        return kept + bytes * (tile * w->cols + k0);
+    unsigned char *to =
+        o->workspaces[worker].tile + slot * COLUMN_BYTES * depth;
     clsa_tiles_convert(o, worker, w, tile, k0, n, to);
     return to;
 }
@@ -128,13 +124,16 @@ static void multiply_group(const struct clsa_onednn *o, unsigned worker,
                            const struct clsa_matrix *w, size_t first,
                            size_t end, size_t n, size_t slot)
 {
+    const unsigned char *kept = clsa_onednn_kept(o, w);
     const unsigned char *at[CLSA_TILES_GROUP];
     const size_t each = group_bytes(w->cols);
     const size_t all = clsa_round_up(n, 2 * CLSA_TILE_X);
     for (size_t k = 0, part; k < w->cols; k += part) {
         part = clsa_min(w->cols - k, CLSA_TILES_DEPTH);
         for (size_t i = first; i < end; i++)
-            at[i - first] = columns_of(o, worker, w, i, k, part, i - first);
+            at[i - first] =
+                kept ? kept + COLUMN_BYTES * (i * w->cols + k)
+                     : convert_columns(o, worker, w, i, k, part, i - first);
         for (size_t t = 0; t < all; t += TOKENS)
             for (size_t i = 0; i < end - first; i++)
                 o->simd->tile_product(sums_of(o, worker, slot + i) +
@@ -188,7 +187,7 @@ void clsa_tiles_multiply(struct clsa_backend *b, const struct clsa_worker *w,
         clsa_loop_add(&loop, groups_of(products[i].matrix, each[i]));
     }
     while (clsa_loop_next(&loop))
-        multiply_groups(onednn_of(b), &loop, &products[loop.part],
+        multiply_groups(clsa_onednn_of(b), &loop, &products[loop.part],
                         each[loop.part], x->n, false);
 }
 
@@ -201,7 +200,7 @@ void clsa_tiles_multiply_add(struct clsa_backend *b,
     const size_t each = group_of(w, to.matrix, CLSA_TILES_GROUP);
     struct clsa_loop loop = clsa_loop(w, groups_of(to.matrix, each));
     while (clsa_loop_next(&loop))
-        multiply_groups(onednn_of(b), &loop, &to, each, x->n, true);
+        multiply_groups(clsa_onednn_of(b), &loop, &to, each, x->n, true);
 }
 
 /* A tile of inner is made of both products while they are in the cache. */
@@ -242,7 +241,7 @@ void clsa_tiles_gated(struct clsa_backend *b, const struct clsa_pass *p,
     (void)x;
     while (clsa_loop_next(&groups))
         for (size_t g = groups.begin; g < groups.end; g++)
-            gated_group(onednn_of(b), p->w->id, layer, g * each,
+            gated_group(clsa_onednn_of(b), p->w->id, layer, g * each,
                         clsa_min(g * each + each, tiles), inner);
     struct clsa_loop tokens = clsa_loop(p->w, inner->n);
     while (clsa_loop_next(&tokens))

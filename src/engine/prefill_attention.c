@@ -428,7 +428,7 @@ static size_t run_length(const struct clsa_pass *p, size_t i)
    get the bits of decoding. */
 bool clsa_prefill_attend(struct clsa_backend *b, const struct clsa_pass *p)
 {
-    struct clsa_onednn *o = (struct clsa_onednn *)(void *)b;
+    struct clsa_onednn *o = clsa_onednn_of(b);
     if (!o->attention || !products_for(o->attention, p->layer) ||
         (p->outputs && !clsa_reads_early(p->net)))
         return clsa_attend_tiles(b, p);

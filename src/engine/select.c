@@ -13,11 +13,6 @@
 /* Rows of one call of the gather kernel: their addresses are on the stack. */
 #define GATHER_ROWS 256
 
-/* Between planes: a row goes to the same place of all planes at once, which
-   would meet in one set of a cache if they lay powers of two apart (2048 rows
-   of 2 KiB: 440 us, with it 370; Xeon, 2 threads). */
-#define PLANE_GAP (3 * (size_t)CLSA_CACHE_LINE)
-
 /* Bytes of K and V of all slots. */
 static bool plane_bytes(const struct clsa_cache_layout *layout,
                         struct clsa_working_set *s, size_t *bytes)
@@ -27,7 +22,7 @@ static bool plane_bytes(const struct clsa_cache_layout *layout,
         return true;
     s->head_bytes = layout->head_bytes;
     return clsa_size_mul(s->capacity, layout->head_bytes, &s->plane_bytes) &&
-           clsa_size_add(s->plane_bytes, PLANE_GAP, &s->plane_bytes) &&
+           clsa_size_add(s->plane_bytes, CLSA_PLANE_GAP, &s->plane_bytes) &&
            clsa_size_mul(s->plane_bytes, 2 * (size_t)layout->kv_heads, bytes);
 }
 

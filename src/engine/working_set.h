@@ -20,6 +20,11 @@
 #include "src/base/team.h"
 #include "src/engine/cache.h"
 
+/* Between planes: a row goes to the same place of all planes at once, which
+   would meet in one set of a cache if they lay powers of two apart (2048 rows
+   of 2 KiB: 440 us, with it 370; Xeon, 2 threads). */
+#define CLSA_PLANE_GAP (3 * (size_t)CLSA_CACHE_LINE)
+
 struct clsa_working_set {
     size_t capacity;      /* slots */
     size_t n;             /* rows selected */
